@@ -1,0 +1,16 @@
+"""The errors that a user can mend, each one sentence."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """Something in the user's input or surroundings is wrong; the message is one sentence that says what would be right."""
+
+
+def nearest(word: object, valid: Iterable[str]) -> str:
+    """Say what would have been valid, nearest match first: ``did you mean 'asha'? valid: none, asha``."""
+    names = list(valid)
+    match = get_close_matches(str(word), names, n=1)
+    hint = f"did you mean '{match[0]}'? " if match else ""
+    return f"{hint}valid: {', '.join(names) if names else 'none'}"
