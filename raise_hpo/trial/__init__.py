@@ -1,0 +1,1 @@
+"""The trial seam: the author's `Trainable`, the group of workers that trains it, its checkpoints and its failures."""

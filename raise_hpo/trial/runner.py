@@ -1,0 +1,101 @@
+"""One worker's side of a trial, without Ray: seed, build, train and validate epochs, save and load."""
+
+from __future__ import annotations
+
+import io
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from raise_hpo.trial.meter import Meter
+from raise_hpo.trial.metrics import reduce_metrics
+from raise_hpo.trial.state import load_state, state_of
+from raise_hpo.trial.trainable import Place, Trainable
+
+LR_SCALING = {"off": lambda workers: 1.0, "linear": float, "sqrt": lambda workers: workers**0.5}
+
+
+class TrialRunner:
+    """Trains one configuration of a trainable, epoch by epoch, as one of the trial's workers.
+
+    Works alone in a notebook (``TrialRunner(MyTrainable, config).epoch()``) and inside a worker group.
+
+    Args:
+        trainable: The author's class.
+        config: The nested configuration; the class's defaults are not added here.
+        place: Rank, device, seed and data; one worker on the CPU if not given.
+        lr_scaling: How the learning rate grows with the number of workers: ``off``, ``linear`` or ``sqrt``.
+    """
+
+    def __init__(
+        self, trainable: type[Trainable], config: Mapping[str, Any], place: Place | None = None, lr_scaling: str = "off"
+    ) -> None:
+        self.place = place or Place()
+        seed_everything(self.place.seed)
+        self.trainable = trainable(self.place)
+        self.trainable.build(config)
+        _scale_learning_rate(self.trainable, LR_SCALING[lr_scaling](self.place.world_size))
+
+    def epoch(self) -> dict[str, float]:
+        """Train one epoch, validate, and return the metrics of all workers together.
+
+        Besides the author's metrics: ``seconds`` of the epoch, ``samples_per_second`` of training over all workers,
+        and, where the hardware tells, ``gpu_busy`` (0-1) and ``energy_joule``.
+        """
+        # Seeded from the epoch, so that a trial resumed elsewhere draws the numbers it would have drawn.
+        seed_everything(self.place.seed, self.trainable.epoch, self.place.rank)
+        with Meter(self.place.device) as meter, self.trainable.autocast():
+            trained = self._phase(self.trainable.train_epoch)
+            seconds_training = max(time.perf_counter() - meter.started, 1e-9)
+            samples = self.trainable.sum_over_workers(torch.tensor(float(self.trainable.samples_seen), device=self.place.device))
+            self._set_training(False)
+            with torch.no_grad():
+                validated = self._phase(self.trainable.validate)
+        self.trainable.epoch += 1
+        return {**trained, **validated, "samples_per_second": float(samples) / seconds_training, **meter.readings}
+
+    def _phase(self, method: Any) -> dict[str, float]:
+        if method == self.trainable.train_epoch:
+            self._set_training(True)
+        self.trainable.samples_seen = 0
+        return reduce_metrics(method() or {}, self.trainable)
+
+    def _set_training(self, on: bool) -> None:
+        for value in vars(self.trainable).values():
+            if isinstance(value, torch.nn.Module):
+                value.train(on)
+
+    def save(self) -> bytes:
+        """The trial's state as bytes that `load` and ``torch.load(weights_only=True)`` understand."""
+        buffer = io.BytesIO()
+        torch.save(state_of(self.trainable), buffer)
+        return buffer.getvalue()
+
+    def load(self, raw: bytes) -> None:
+        """Go on from a state that `save` made, with any number of workers."""
+        load_state(self.trainable, torch.load(io.BytesIO(raw), map_location=self.place.device, weights_only=True))
+
+
+def seed_everything(*numbers: int) -> None:
+    """Seed Python, NumPy and torch from a tuple of whole numbers."""
+    seed = int(np.random.SeedSequence([abs(number) for number in numbers]).generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _scale_learning_rate(trainable: Trainable, factor: float) -> None:
+    if factor == 1.0:
+        return
+    for value in vars(trainable).values():
+        if isinstance(value, torch.optim.Optimizer):
+            for group in value.param_groups:
+                group["lr"] *= factor
+                if "initial_lr" in group:
+                    group["initial_lr"] *= factor
+        elif isinstance(value, torch.optim.lr_scheduler.LRScheduler):
+            value.base_lrs = [lr * factor for lr in value.base_lrs]

@@ -1,0 +1,58 @@
+"""One worker's share of a dataset, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+if TYPE_CHECKING:
+    from raise_hpo.trial.trainable import Trainable
+
+
+class ShardSampler(Sampler[int]):
+    """Every `world_size`-th sample, from `rank` on, of an order that depends on seed and epoch alone."""
+
+    def __init__(self, length: int, rank: int, world_size: int, seed: int, epoch: int, shuffle: bool) -> None:
+        self.order = torch.arange(length)
+        if shuffle:
+            generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+            # All workers need the same number of steps, or the gradient exchange of the last one would wait for ever.
+            self.order = torch.randperm(length, generator=generator)[: length - length % world_size]
+        self.mine = self.order[rank::world_size]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.mine.tolist())
+
+    def __len__(self) -> int:
+        return len(self.mine)
+
+
+class Shard:
+    """Batches of a worker's share, moved to its device; samples are counted for throughput and for averaging metrics."""
+
+    def __init__(self, loader: DataLoader[Any], sampler: ShardSampler, trainable: Trainable) -> None:
+        self.loader = loader
+        self.sampler = sampler
+        self.trainable = trainable
+
+    def __iter__(self) -> Iterator[Any]:
+        size = self.loader.batch_size or 1
+        left = len(self.sampler)
+        for batch in self.loader:
+            self.trainable.samples_seen += min(size, left)
+            left -= size
+            yield to_device(batch, self.trainable.device)
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """Move tensors, and anything with a ``to`` method, in nested lists, tuples and mappings to a device."""
+    if hasattr(batch, "to"):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return type(batch)(to_device(value, device) for value in batch)
+    return batch

@@ -1,0 +1,154 @@
+"""The class an author writes to have a model tuned: build, train an epoch, validate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+
+from raise_hpo.trial.shard import Shard, ShardSampler
+
+Metrics = Mapping[str, float | tuple[float, float]]
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Place:
+    """Where one worker of a trial runs: its rank among the trial's workers, its device, and what the study gave it.
+
+    Attributes:
+        rank: This worker's number, from 0.
+        world_size: Number of data-parallel workers of the trial.
+        device: The device that this worker computes on.
+        seed: The trial's seed; the same on every rank.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        data: The study file's ``data`` section.
+        cache: A folder on this node that the study's workers share and that is removed with the study's driver.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    seed: int = 1
+    precision: str = "fp32"
+    data: Mapping[str, Any] = field(default_factory=dict)
+    cache: Path | None = None
+
+
+class Trainable:
+    """A model that raise-hpo can tune. Subclass it and write `build`, `train_epoch` and `validate`.
+
+    The same class trains in a study's trials, in a long final training, and alone in a notebook
+    (`raise_hpo.trial.runner.TrialRunner`). Attributes that carry state (modules, optimizers, learning-rate
+    schedulers, generators) are found by themselves and kept in checkpoints under their attribute's name.
+
+    Attributes:
+        defaults: The default configuration, with dotted keys or nested; a study runs it as trial 0 to compare with.
+        epoch: Number of epochs that this trial has finished.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, place: Place | None = None) -> None:
+        self.place = place or Place()
+        self.epoch = 0
+        self.samples_seen = 0
+        self.optimizer: torch.optim.Optimizer | None = None
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.place.precision == "fp16")
+
+    # What the author writes
+
+    def build(self, config: Mapping[str, Any]) -> None:
+        """Make model and optimizer for one configuration (nested, the defaults filled in)."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method build(self, config)")
+
+    def train_epoch(self) -> Metrics | None:
+        """Train one epoch over this worker's shard and return metrics.
+
+        A plain number is averaged over the workers, weighted with the samples each has seen through `shard`; a pair
+        ``(numerator, denominator)`` is summed over the workers first and divided then, for efficiencies and other ratios.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs a method train_epoch(self)")
+
+    def validate(self) -> Metrics | None:
+        """Measure the model without training it; metrics as in `train_epoch`."""
+        return None
+
+    # What the framework gives
+
+    @property
+    def rank(self) -> int:
+        """This worker's number among the trial's workers."""
+        return self.place.rank
+
+    @property
+    def world_size(self) -> int:
+        """Number of data-parallel workers of this trial."""
+        return self.place.world_size
+
+    @property
+    def device(self) -> torch.device:
+        """The device that this worker computes on."""
+        return self.place.device
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The study file's ``data`` section."""
+        return self.place.data
+
+    def distribute(self, model: nn.Module, **ddp_options: Any) -> nn.Module:
+        """Move a model to this worker's device and, with several workers, keep its gradients equal on all of them."""
+        model = model.to(self.device)
+        if self.world_size == 1:
+            return model
+        devices = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=devices, **ddp_options)
+
+    def shard(
+        self, dataset: Dataset[Any], batch_size: int, *, shuffle: bool = True, collate: Callable[[list[Any]], Any] | None = None
+    ) -> Iterator[Any]:
+        """Iterate over this worker's part of a map-style dataset in batches on this worker's device.
+
+        Shuffled, the order depends on the trial's seed and the epoch alone, and the workers' n-th batches together are the
+        n-th batch that one worker with ``world_size * batch_size`` would see. At most ``world_size - 1`` samples are left
+        out of a shuffled epoch, other ones each time; unshuffled, every sample is visited once.
+
+        Args:
+            dataset: Anything with ``__len__`` and ``__getitem__``.
+            batch_size: Samples a batch and worker.
+            shuffle: True for training, False for validation.
+            collate: Makes a batch from a list of samples; torch's default collation otherwise.
+        """
+        sampler = ShardSampler(len(dataset), self.rank, self.world_size, self.place.seed, self.epoch, shuffle)  # type: ignore[arg-type]
+        loader: DataLoader[Any] = DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=collate)
+        return iter(Shard(loader, sampler, self))
+
+    def step(self, loss: torch.Tensor) -> None:
+        """One optimizer step on `loss` with ``self.optimizer``: gradients zeroed, backward, unscaled where fp16 needs it."""
+        if self.optimizer is None:
+            raise AttributeError(f"{type(self).__name__}.build must set self.optimizer before self.step(loss) is called")
+        self.optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The mixed-precision context that the study's ``resources.precision`` asks for; nothing at fp32."""
+        dtype = _AUTOCAST.get(self.place.precision)
+        return torch.autocast(self.device.type, dtype=dtype) if dtype else nullcontext()
+
+    def sum_over_workers(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum of a tensor over all workers of the trial; the tensor itself with one worker."""
+        if self.world_size > 1:
+            value = value.clone()
+            dist.all_reduce(value)
+        return value
