@@ -1,0 +1,113 @@
+"""Searcher, scheduler and stopper as a study file names them: ``asha`` or ``{asha: {min_epochs: 3}}``."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_serializer
+from pydantic_core import PydanticCustomError
+
+from raise_hpo.errors import nearest
+from raise_hpo.predict.names import STOPPERS
+from raise_hpo.schedule.names import SCHEDULERS
+from raise_hpo.search.names import SEARCHERS
+from raise_hpo.study.messages import mistakes_in
+from raise_hpo.study.settings import Settings
+
+
+class Choice(Settings):
+    """An algorithm's name and its options, those left out filled with their defaults."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, dict[str, Any]]:
+        return {self.name: dict(self.options)} if self.options else self.name
+
+
+class NoOptions(Settings):
+    """For algorithms without options."""
+
+
+class GridOptions(Settings):
+    """Grid search: how many values of a continuous dimension are tried."""
+
+    points: int = Field(default=3, ge=1)
+
+
+class TpeOptions(Settings):
+    """Optuna's tree-structured Parzen estimator."""
+
+    startup_trials: int = Field(default=10, ge=1)
+    multivariate: bool = True
+    group: bool = True
+    constant_liar: bool = True
+
+
+class GpOptions(Settings):
+    """Optuna's Gaussian process."""
+
+    startup_trials: int = Field(default=10, ge=1)
+    deterministic: bool = False
+
+
+class AshaOptions(Settings):
+    """Asynchronous successive halving (Li et al. 2020): rungs at ``min_epochs * reduction_factor**k`` epochs."""
+
+    min_epochs: int = Field(default=1, ge=1)
+    reduction_factor: float = Field(default=3, ge=2)
+    mode: Literal["stopping", "promotion"] = "stopping"
+    brackets: int = Field(default=1, ge=1)
+
+
+_OPTIONS: dict[str, type[Settings]] = {
+    "grid": GridOptions,
+    "tpe": TpeOptions,
+    "gp": GpOptions,
+    "asha": AshaOptions,
+}
+
+
+def parse_searcher(value: Any) -> Choice:
+    """Read the study file's ``searcher``."""
+    return _parse(value, SEARCHERS)
+
+
+def parse_scheduler(value: Any) -> Choice:
+    """Read the study file's ``scheduler``."""
+    return _parse(value, SCHEDULERS)
+
+
+def parse_stopper(value: Any) -> Choice:
+    """Read the study file's ``stopper``."""
+    return _parse(value, STOPPERS)
+
+
+def _parse(value: Any, names: tuple[str, ...]) -> Choice:
+    """Accept a name, ``{name: options}`` or a Choice; errors carry where in the value the mistake is."""
+    name, options = _split(value, names)
+    if name not in names:
+        raise ValueError(f"{name!r} is unknown, {nearest(name, names)}")
+    if not isinstance(options, Mapping):
+        raise _error(f"must be a mapping of options, not {options!r}", (name,))
+    try:
+        checked = _OPTIONS.get(name, NoOptions).model_validate(dict(options))
+    except ValidationError as error:
+        first = mistakes_in(error, _OPTIONS.get(name, NoOptions))[0]
+        raise _error(first.text, (name, *first.location)) from None
+    return Choice(name=name, options=checked.model_dump())
+
+
+def _split(value: Any, names: tuple[str, ...]) -> tuple[str, Any]:
+    if isinstance(value, Choice):
+        return value.name, value.options
+    if isinstance(value, str):
+        return value, {}
+    if isinstance(value, Mapping) and len(value) == 1:
+        name, options = next(iter(value.items()))
+        return str(name), {} if options is None else options
+    raise ValueError(f"must be a name, or a name with its options as {{name: {{option: value}}}}; {nearest('', names)}")
+
+
+def _error(text: str, at: tuple[Any, ...]) -> PydanticCustomError:
+    return PydanticCustomError("choice", "{text}", {"text": text, "at": at})

@@ -1,0 +1,129 @@
+"""The study: what is searched, how, with which budget and resources."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError
+
+from raise_hpo.space import SearchSpace, flatten, nest
+from raise_hpo.study.choices import Choice, parse_scheduler, parse_searcher, parse_stopper
+from raise_hpo.study.messages import Mistake, StudyError, mistakes_in, shown
+from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Settings, Tracking
+from raise_hpo.yaml_source import dump_yaml
+
+
+def _default_name(fields: dict[str, Any]) -> str:
+    """The trainable's last name part: ``mlpf``, or ``Net`` for ``package.module:Net``."""
+    return str(fields.get("trainable", "study")).replace("/", ":").split(":")[-1]
+
+
+def _plain_name(name: str) -> str:
+    if not name[:1].isalnum() or not all(letter.isalnum() or letter in "._-" for letter in name):
+        raise ValueError(f"is {name!r}, but must be letters, digits and . _ - only, as it names a folder")
+    return name
+
+
+def _plain_space(value: Any) -> str | dict[str, Any]:
+    """Accept a name, a path, a mapping, a SearchSpace, or a mapping with Ray Tune or Optuna domains."""
+    if isinstance(value, SearchSpace):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return SearchSpace.plain(value)
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"is {shown(value)}, but must be a name, a path, or a mapping of keys to ranges")
+
+
+def _plain_data(value: Any) -> Any:
+    """Refuse what a YAML or JSON file cannot hold."""
+    if isinstance(value, dict):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise ValueError(f"has the key {odd[0]!r}, but keys must be text (quote it)")
+        return {key: _plain_data(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_data(part) for part in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ValueError(f"holds {shown(value)}, but only text, numbers, true, false, null, lists and mappings can be stored")
+
+
+def _plain_config(value: dict[str, Any]) -> dict[str, Any]:
+    return nest(flatten(_plain_data(value)))
+
+
+class Study(Settings):
+    """A study: the search for the configuration of a trainable that is best in an objective.
+
+    Made from a file by ``load_study_file``, or in Python with the same keys. ``docs/study-file.md`` tells each key.
+    ``import_from`` is the folder in which the trainable's module is found; reading a file sets it to the file's own.
+
+    Raises:
+        StudyError: a key is unknown or missing, or a value is not valid.
+        SpaceError: the search space is not valid.
+    """
+
+    trainable: str = Field(min_length=1)
+    name: Annotated[str, AfterValidator(_plain_name)] = Field(default_factory=_default_name)
+    search_space: Annotated[str | dict[str, Any], PlainValidator(_plain_space)]
+    objective: Objective = Objective()
+    searcher: Annotated[Choice, PlainValidator(parse_searcher)] = Field(default="tpe", validate_default=True)
+    scheduler: Annotated[Choice, PlainValidator(parse_scheduler)] = Field(default="asha", validate_default=True)
+    stopper: Annotated[Choice, PlainValidator(parse_stopper)] = Field(default="none", validate_default=True)
+    max_epochs: int = Field(default=100, ge=1)
+    budget: Budget = Budget(trials=20)
+    resources: Resources = Resources()
+    config: Annotated[dict[str, Any], AfterValidator(_plain_config)] = {}
+    data: Annotated[dict[str, Any], AfterValidator(_plain_data)] = {}
+    default: bool = True
+    limits: Limits = Limits()
+    checkpoints: Checkpoints = Checkpoints()
+    tracking: Tracking = Tracking()
+    seed: int = Field(default=1, ge=0)
+    import_from: str | None = None
+
+    def __init__(self, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise StudyError(mistakes_in(error, Study)) from None
+        if mistakes := [*self._config_against_space(), *self._scheduler_against_epochs()]:
+            raise StudyError(mistakes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Study) and self.resolved() == other.resolved()
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The search space, read from its file where the study names one."""
+        if isinstance(self.search_space, str):
+            return SearchSpace.load(self.search_space)
+        return SearchSpace.parse(self.search_space)
+
+    def resolved(self) -> dict[str, Any]:
+        """Every key with its value and the search space written out, as plain data that makes an equal study."""
+        return {**self.model_dump(), "search_space": self.space.to_dict()}
+
+    def to_yaml(self) -> str:
+        """The resolved study as a study file."""
+        return dump_yaml(self.resolved())
+
+    def changed(self, **settings: Any) -> Self:
+        """The same study with some keys changed, checked like a new one."""
+        return type(self)(**{**self.model_dump(), **settings})
+
+    def _config_against_space(self) -> list[Mistake]:
+        fixed = flatten(self.config)
+        return [
+            Mistake(("config", *key.split(".")), f"is fixed but also in the search space (as {name}): remove one of them")
+            for key in fixed
+            for name in self.space.dimensions
+            if f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.")
+        ]
+
+    def _scheduler_against_epochs(self) -> list[Mistake]:
+        first = self.scheduler.options.get("min_epochs", 1)
+        if first <= self.max_epochs:
+            return []
+        location = ("scheduler", self.scheduler.name, "min_epochs")
+        return [Mistake(location, f"is {first}, but must be at most max_epochs, which is {self.max_epochs}")]
