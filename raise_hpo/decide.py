@@ -1,0 +1,277 @@
+"""The decision core: what runs next, and what becomes of a trial after each report. The same for every driver.
+
+It knows no Ray, torch, files or threads. A driver asks `next`, runs what it is told, and tells `started`, `report` and
+`failed`. Each method logs its events first and answers then. All state is a fold of the events, so that a core which is
+given a journal's events goes on as the one that wrote them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raise_hpo.history import ENDED, Config, Decision, History, Trial
+from raise_hpo.journal import Event
+from raise_hpo.schedule import make_scheduler
+from raise_hpo.search import make_searcher
+from raise_hpo.study import Study
+
+INFRASTRUCTURE = ("killed", "lost")
+"""Kinds of failure that say nothing about the configuration; such a trial is tried again."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run this trial on a free slot: from its checkpoint if it has one, else from the start."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to run until a running trial reports."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The study is over."""
+
+
+class DecisionCore:
+    """Searcher, scheduler and budget of one study, over its history.
+
+    Args:
+        study: The study.
+        log: Writes events durably; called before anything is acted upon.
+        default: The default configuration within the search space, or None if there is none to compare with.
+        clock: Seconds since the epoch; a virtual clock in simulations.
+        events: What happened so far; empty for a new study.
+    """
+
+    def __init__(
+        self, study: Study, log: Callable[[list[Event]], None], default: Config | None = None,
+        clock: Callable[[], float] = time.time, events: Iterable[Event] = (),
+    ) -> None:  # fmt: skip
+        self.study = study
+        self.clock = clock
+        self.history = History()
+        self.searcher = make_searcher(study.searcher.name, study.space, study.seed, **study.searcher.options)
+        self.scheduler = make_scheduler(study.scheduler.name, study.max_epochs, **study.scheduler.options)
+        self._log_events = log
+        self._default = default if study.default else None
+        self._out: set[int] = set()
+        self._exhausted = False
+        self._pending: list[Event] = []
+        for event in events:
+            self._apply(event)
+
+    # The study
+
+    def begin(self, name: str, slots: int, versions: Mapping[str, str]) -> None:
+        """A new study starts, with so many trials at a time."""
+        self._log({"event": "study", "name": name, "study": self.study.resolved(), "versions": dict(versions), "slots": slots})
+
+    def go_on(self, slots: int) -> None:
+        """A driver takes the study up again: what was running waits for a slot, what was left undecided is decided."""
+        self._log({"event": "resumed", "slots": slots})
+        for trial in self.history.trials:
+            if trial.state not in ENDED and trial.epoch and trial.epoch not in trial.decisions:
+                self._settle(trial)
+
+    def stop(self, state: str, why: str) -> None:
+        """The driver stops: ``stopped`` (on request), ``interrupted`` or ``failed``; each can be resumed."""
+        self._log({"event": "stopped", "state": state, "why": why})
+
+    def next(self) -> Run | Wait | Done:
+        """What a free slot should do: go on with a waiting trial, resume a paused one, start a new one, or nothing."""
+        waiting = self._waiting()
+        if waiting is None and not self._spent():
+            self._promote()
+            waiting = self._waiting() or self._suggest()
+        if waiting is not None:
+            self._out.add(waiting.number)
+            return Run(waiting)
+        if self._out:
+            return Wait()
+        self._finish()
+        return Done()
+
+    def _waiting(self) -> Trial | None:
+        return next(
+            (trial for trial in self.history.trials if trial.state == "waiting" and trial.number not in self._out), None
+        )
+
+    def _promote(self) -> None:
+        resumed = self.scheduler.resume()
+        if resumed is not None:
+            number, why = resumed
+            self._log(_decided(self.history.trials[number], Decision("resume", why)))
+
+    def _suggest(self) -> Trial | None:
+        number = len(self.history.trials)
+        limit = self.study.budget.trials
+        if self._exhausted or (limit is not None and number >= limit):
+            return None
+        config, source = self._default, "default"
+        if number > 0 or config is None:
+            config, source = self.searcher.suggest(number, self.history), self.searcher.name
+        if config is None:
+            self._exhausted = True
+            return None
+        self._log({"event": "suggested", "trial": number, "config": config, "source": source})
+        return self.history.trials[number]
+
+    def _spent(self) -> str | None:
+        """Which budget of time or epochs is used up, in words."""
+        budget = self.study.budget
+        if budget.epochs is not None and self.history.epochs >= budget.epochs:
+            return f"the budget of {budget.epochs} epochs is spent"
+        if budget.hours is not None and self._hours() >= budget.hours:
+            return f"the budget of {budget.hours:g} hours is spent"
+        return None
+
+    def _hours(self) -> float:
+        """Hours at work, this moment included, over all sessions."""
+        idle = self.clock() - self.history.sessions[-1][1] if self.history.sessions else 0.0
+        return (self.history.seconds + idle) / 3600
+
+    def _finish(self) -> None:
+        if self.history.state == "finished":
+            return
+        why = self._spent() or ("every configuration was tried" if self._exhausted else f"{len(self.history.trials)} trials are done")
+        left = [trial for trial in self.history.trials if trial.state == "paused"]
+        self._log(
+            *[_decided(trial, Decision("stop", f"paused at epoch {trial.epoch} when the study ended: {why}")) for trial in left],
+            {"event": "stopped", "state": "finished", "why": why},
+        )
+
+    # The trials
+
+    def started(self, number: int, node: str, slot: str, workers: int, began: float) -> None:
+        """A trial's model is built on a slot, and its checkpoint loaded if it has one."""
+        trial = self.history.trials[number]
+        self._log(
+            {
+                "event": "started", "trial": number, "node": node, "slot": slot, "attempt": trial.attempt,
+                "workers": workers, "epoch": trial.checkpoint[0] if trial.checkpoint else 0, "began": round(began, 3),
+            }
+        )  # fmt: skip
+
+    def report(
+        self, number: int, epoch: int, metrics: Mapping[str, float], checkpoint: str | None = None, first_batch: float | None = None
+    ) -> Decision:
+        """A trial has trained an epoch.
+
+        An epoch that was reported before (the trial came back from an older checkpoint) is not reported again.
+
+        Args:
+            number: The trial.
+            epoch: The epoch, counting from 1.
+            metrics: All metrics; the objective's among them, or the trial has failed.
+            checkpoint: Where the checkpoint made after this epoch is, relative to the study's folder.
+            first_batch: When the first batch of this stay was begun, in seconds since the epoch.
+        """
+        trial = self.history.trials[number]
+        saved = [{"event": "checkpointed", "trial": number, "epoch": epoch, "path": checkpoint}] if checkpoint else []
+        if epoch <= trial.epoch:
+            self._log(*saved)
+            return Decision("continue", f"epoch {epoch} was reported before")
+        flaw = self._flaw(metrics)
+        if flaw is not None:
+            self.failed(number, *flaw)
+            return Decision("stop", flaw[1])
+        reported = {"event": "reported", "trial": number, "epoch": epoch, "metrics": dict(metrics)}
+        if first_batch is not None:
+            reported["first_batch"] = round(first_batch, 3)
+        self._stamp_and_apply([reported, *saved])
+        decision = self._judge(trial)
+        self._stamp_and_apply(self._verdict(trial, decision))
+        self._flush()
+        return decision
+
+    def failed(self, number: int, kind: str, cause: str) -> bool:
+        """A trial broke; True if it is to be tried again, because its configuration is not to blame."""
+        trial = self.history.trials[number]
+        retry = kind in INFRASTRUCTURE and trial.attempt < self.study.limits.attempts
+        self._log(
+            {"event": "failed", "trial": number, "kind": kind, "cause": cause, "attempt": trial.attempt, "retry": retry}
+        )
+        return retry
+
+    def _flaw(self, metrics: Mapping[str, float]) -> tuple[str, str] | None:
+        name = self.study.objective.metric
+        if name not in metrics:
+            return "no_metric", f"the objective '{name}' was not reported; reported: {', '.join(sorted(metrics)) or 'nothing'}"
+        if not math.isfinite(metrics[name]):
+            return "nan", f"{name} is {metrics[name]}"
+        return None
+
+    def _judge(self, trial: Trial) -> Decision:
+        """What becomes of a trial after its last report; its history and the scheduler know of the report already."""
+        if trial.epoch >= self.study.max_epochs:
+            return Decision("stop", f"all {self.study.max_epochs} epochs are done")
+        spent = self._spent()
+        if spent:
+            return Decision("stop", spent)
+        if trial.is_default:
+            return Decision("continue", "the default configuration trains to the end, to compare with")
+        return self.scheduler.decide(trial.number, trial.epoch)
+
+    def _verdict(self, trial: Trial, decision: Decision) -> list[Event]:
+        if trial.epoch >= self.study.max_epochs:
+            return [{"event": "finished", "trial": trial.number, "value": trial.value}]
+        return [_decided(trial, decision)]
+
+    def _settle(self, trial: Trial) -> None:
+        """Decide what a killed driver had left open: it wrote a trial's report, and no decision."""
+        self._log(*self._verdict(trial, self._judge(trial)))
+
+    # Events
+
+    def _log(self, *events: Event) -> None:
+        if events:
+            self._stamp_and_apply(list(events))
+            self._flush()
+
+    def _stamp_and_apply(self, events: list[Event]) -> None:
+        for event in events:
+            stamped = {"time": round(self.clock(), 3), **event}
+            self._pending.append(stamped)
+            self._apply(stamped)
+
+    def _flush(self) -> None:
+        events, self._pending = self._pending, []
+        self._log_events(events)
+
+    def _apply(self, event: Event) -> None:
+        self.history.apply(event)
+        kind = event["event"]
+        if kind not in ("reported", "decided", "finished", "failed"):
+            return
+        trial = self.history.trials[event["trial"]]
+        if kind == "reported":
+            self.scheduler.on_report(trial.number, trial.epoch, self.history.loss(trial.values[trial.epoch]))
+        elif kind == "decided" and event["decision"] == "resume":
+            self.scheduler.on_resume(trial.number, event["epoch"])
+        elif kind == "decided" and event["decision"] == "pause":
+            self.scheduler.on_pause(trial.number, event["epoch"])
+        if trial.state in ENDED:
+            self.scheduler.on_end(trial.number)
+        if trial.state not in ("running", "waiting") or kind == "failed":
+            self._out.discard(trial.number)
+
+
+def _decided(trial: Trial, decision: Decision) -> Event:
+    return {"event": "decided", "trial": trial.number, "epoch": trial.epoch, "decision": decision.action, "why": decision.why}
+
+
+def versions() -> dict[str, Any]:
+    """Versions of Python and of the libraries that a study's outcome depends on."""
+    import platform
+    from importlib.metadata import version
+
+    packages = ("raise-hpo", "ray", "torch", "optuna", "numpy")
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}

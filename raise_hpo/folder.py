@@ -1,0 +1,180 @@
+"""A study's folder: where each file is, how a study is found by name, and who may write to it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raise_hpo.errors import UserError, nearest
+from raise_hpo.history import History
+from raise_hpo.journal import iterate
+
+STUDIES = "studies"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The files of one study."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name: its folder's."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """The record of all that happened; everything else here can be made from it, except checkpoints."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def study_file(self) -> Path:
+        """The resolved study file."""
+        return self.path / "study.yaml"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's database, unless another tracking URI was given."""
+        return self.path / "mlflow.db"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints of trials that may go on, and of the best."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The best configuration and its checkpoint."""
+        return self.path / "best"
+
+    @property
+    def logs(self) -> Path:
+        """What trials print, and the tracebacks of failed ones."""
+        return self.path / "logs"
+
+    @property
+    def stop_request(self) -> Path:
+        """Its presence asks the driver to stop after the running epochs."""
+        return self.path / "stop"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the driver; says where it runs."""
+        return self.path / "driver.lock"
+
+    def history(self) -> History:
+        """The study's history as of now."""
+        return History(iterate(self.journal))
+
+    def log_file(self, trial: int) -> Path:
+        """One trial's log."""
+        return self.logs / f"trial-{trial:04d}.log"
+
+    def driver(self) -> dict[str, Any] | None:
+        """Host and process of the driver at work, or None if there is none."""
+        try:
+            with open(self.lock, "r+") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return None
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return dict(json.loads(self.lock.read_text() or "{}"))
+
+
+class DriverLock:
+    """Keeps a second driver away from a study for as long as this process lives, on file systems with POSIX locks.
+
+    Raises:
+        UserError: Another driver is at work; host and process are named.
+    """
+
+    def __init__(self, folder: StudyFolder) -> None:
+        self._file = open(folder.lock, "a+")  # noqa: SIM115 - held open for the driver's life
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.seek(0)
+            holder = json.loads(self._file.read() or "{}")
+            raise UserError(
+                f"study {folder.name} is being run by process {holder.get('pid', '?')} on {holder.get('host', '?')}; "
+                f"see it with 'raise-hpo status {folder.name}', end it with 'raise-hpo stop {folder.name}'"
+            ) from error
+        self._file.truncate(0)
+        self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let another driver in."""
+        self._file.close()
+
+
+def studies_root() -> Path:
+    """Where studies are kept: ``$RAISE_HPO_STUDIES``, or ``studies`` in the current folder."""
+    return Path(os.environ.get("RAISE_HPO_STUDIES", STUDIES))
+
+
+def all_studies(root: Path | None = None) -> list[StudyFolder]:
+    """Every study below the root, the most recently changed last."""
+    root = root or studies_root()
+    journals = [path for path in root.glob("*/journal.jsonl") if path.is_file()]
+    return [StudyFolder(path.parent) for path in sorted(journals, key=lambda path: path.stat().st_mtime)]
+
+
+def find_study(reference: str | None) -> StudyFolder:
+    """A study by name or folder; the most recently changed one without a reference.
+
+    Raises:
+        UserError: There is no such study, or none at all.
+    """
+    if reference and (Path(reference) / "journal.jsonl").is_file():
+        return StudyFolder(Path(reference))
+    studies = all_studies()
+    if not studies:
+        raise UserError(f"no study in {studies_root()}/ yet; start one with 'raise-hpo tune mlpf'")
+    if reference is None:
+        return studies[-1]
+    for study in studies:
+        if study.name == reference:
+            return study
+    raise UserError(f"no study '{reference}' in {studies_root()}/: {nearest(reference, [study.name for study in studies])}")
+
+
+def new_study_folder(name: str, numbered: bool) -> StudyFolder:
+    """Make the folder of a new study: ``name`` itself, or the next free of ``name-1``, ``name-2``, …
+
+    Raises:
+        UserError: A study of exactly that name exists.
+    """
+    root = studies_root()
+    root.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((_number(path.name, name) for path in root.iterdir()), default=0)
+    while True:
+        path = root / (f"{name}-{number}" if numbered else name)
+        try:
+            path.mkdir()
+        except FileExistsError:
+            if not numbered:
+                raise UserError(
+                    f"study '{name}' exists in {root}/ already; go on with it by 'raise-hpo resume {name}', or give --name another name"
+                ) from None
+            number += 1
+        else:
+            return StudyFolder(path)
+
+
+def _number(found: str, name: str) -> int:
+    match = re.fullmatch(rf"{re.escape(name)}-(\d+)", found)
+    return int(match[1]) if match else 0

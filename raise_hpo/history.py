@@ -1,0 +1,241 @@
+"""What happened in a study so far: the fold of its journal's events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from raise_hpo.journal import Event
+
+TrialState = Literal["waiting", "running", "paused", "finished", "stopped", "failed"]
+ENDED: tuple[TrialState, ...] = ("finished", "stopped", "failed")
+
+Config = dict[str, Any]
+
+
+@dataclass
+class Decision:
+    """What is to become of a trial after a report: ``continue``, ``pause``, ``stop`` or (of a paused one) ``resume``."""
+
+    action: Literal["continue", "pause", "stop", "resume"]
+    why: str
+
+
+@dataclass
+class Stay:
+    """One stretch of a trial on one slot, from its start or resume there until it ended, paused, failed or broke off.
+
+    Times are seconds since the epoch; `first_batch` is when training began, after the model was built.
+    """
+
+    node: str
+    slot: str
+    attempt: int
+    workers: int
+    epoch: int
+    began: float
+    ended: float
+    first_batch: float | None = None
+
+
+@dataclass
+class Trial:
+    """One configuration's record.
+
+    Attributes:
+        number: The trial's number, from 0.
+        config: The suggested values, flat, with dotted keys.
+        source: Who suggested it: a searcher's name, or ``default``.
+        values: The objective's value at each reported epoch (epochs count from 1).
+        metrics: All metrics of each reported epoch.
+        checkpoint: Epoch and path (relative to the study's folder) of the last checkpoint.
+    """
+
+    number: int
+    config: Config
+    source: str
+    suggested_at: float = 0.0
+    state: TrialState = "waiting"
+    values: dict[int, float] = field(default_factory=dict)
+    metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    times: dict[int, float] = field(default_factory=dict)
+    decisions: dict[int, Decision] = field(default_factory=dict)
+    stays: list[Stay] = field(default_factory=list)
+    checkpoint: tuple[int, str] | None = None
+    attempt: int = 1
+    failure: tuple[str, str] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The last reported epoch; 0 before the first."""
+        return max(self.values, default=0)
+
+    @property
+    def value(self) -> float | None:
+        """The objective's value at the last reported epoch."""
+        return self.values[self.epoch] if self.values else None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this trial runs the default configuration, the yardstick of the study."""
+        return self.source == "default"
+
+    @property
+    def why(self) -> str:
+        """The last words said about the trial: a failure's cause, or the last decision's reason."""
+        if self.failure:
+            return f"{self.failure[0]}: {self.failure[1]}"
+        return self.decisions[max(self.decisions)].why if self.decisions else ""
+
+
+class History:
+    """A study's trials and state, folded from events by `apply`, one by one, in the journal's order.
+
+    Attributes:
+        study: The resolved study file, as in the journal's first event.
+        trials: The trials; a trial's number is its index.
+        state: ``running`` from the start or a resume on, then how the driver stopped: ``finished``, ``stopped``,
+            ``interrupted`` or ``failed``.
+        epochs: Reported epochs over all trials.
+        seconds: Time that a driver was at work, over all sessions.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.study: dict[str, Any] = {}
+        self.name = ""
+        self.mode: Literal["min", "max"] = "min"
+        self.max_epochs = 1
+        self.metric = ""
+        self.trials: list[Trial] = []
+        self.state = "new"
+        self.why = ""
+        self.epochs = 0
+        self.decisions: Counter[str] = Counter()
+        self.sessions: list[list[float]] = []
+        self.slots = 1
+        self.last_seq = -1
+        for event in events:
+            self.apply(event)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time in which a driver was at work, summed over the study's sessions."""
+        return sum(end - begin for begin, end in self.sessions)
+
+    def loss(self, value: float) -> float:
+        """An objective's value as something to make small, whatever the objective's mode."""
+        return value if self.mode == "min" else -value
+
+    def best(self) -> Trial | None:
+        """The best trial: of those that went furthest (finished ones, as a rule), the one with the best last value.
+
+        Values of different epochs are not compared, so that a trial stopped early cannot win by an early value.
+        """
+        scored = [trial for trial in self.trials if trial.values and trial.state != "failed"]
+        furthest = max((trial.epoch for trial in scored), default=0)
+        there = [trial for trial in scored if trial.epoch == furthest]
+        return min(there, key=lambda trial: self.loss(trial.values[furthest]), default=None)
+
+    def default(self) -> Trial | None:
+        """The trial of the default configuration, if the study runs one."""
+        return next((trial for trial in self.trials if trial.is_default), None)
+
+    def counts(self) -> dict[str, int]:
+        """Number of trials in each state, and ``total``."""
+        found = Counter(trial.state for trial in self.trials)
+        return {"total": len(self.trials), **{state: found[state] for state in ("waiting", "running", "paused", *ENDED)}}
+
+    def busy_fraction(self) -> float:
+        """Share of the slots' time in which a trial was on them, building or training (0-1)."""
+        stays = [stay for trial in self.trials for stay in trial.stays]
+        available = self.seconds * self.slots
+        return min(1.0, sum(stay.ended - stay.began for stay in stays) / available) if available > 0 else 0.0
+
+    def apply(self, event: Event) -> None:
+        """Take one event into account."""
+        getattr(self, f"_on_{event['event']}")(event)
+        self.last_seq = event.get("seq", self.last_seq + 1)
+        if self.sessions and "time" in event:
+            self.sessions[-1][1] = event["time"]
+
+    def _on_study(self, event: Event) -> None:
+        self.study = event["study"]
+        self.name = event["name"]
+        self.metric = self.study["objective"]["metric"]
+        self.mode = self.study["objective"]["mode"]
+        self.max_epochs = self.study["max_epochs"]
+        self._begin_session(event)
+
+    def _begin_session(self, event: Event) -> None:
+        self.state, self.why = "running", ""
+        self.slots = event.get("slots", self.slots)
+        time = event.get("time", 0.0)
+        self.sessions.append([time, time])
+
+    def _on_suggested(self, event: Event) -> None:
+        self.trials.append(
+            Trial(number=event["trial"], config=event["config"], source=event["source"], suggested_at=event.get("time", 0.0))
+        )
+
+    def _on_started(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        trial.state = "running"
+        began = event.get("began", event.get("time", 0.0))
+        trial.stays.append(
+            Stay(
+                node=event["node"], slot=event["slot"], attempt=event["attempt"], workers=event["workers"],
+                epoch=event["epoch"], began=began, ended=event.get("time", began),
+            )
+        )  # fmt: skip
+
+    def _touch(self, trial: Trial, event: Event) -> None:
+        if trial.stays:
+            trial.stays[-1].ended = event.get("time", trial.stays[-1].ended)
+
+    def _on_reported(self, event: Event) -> None:
+        trial, epoch = self.trials[event["trial"]], event["epoch"]
+        metrics = {name: float(value) for name, value in event["metrics"].items()}
+        trial.metrics[epoch] = metrics
+        trial.values[epoch] = metrics[self.metric]
+        trial.times[epoch] = event.get("time", 0.0)
+        if trial.stays and trial.stays[-1].first_batch is None:
+            trial.stays[-1].first_batch = event.get("first_batch")
+        self._touch(trial, event)
+        self.epochs += 1
+
+    def _on_checkpointed(self, event: Event) -> None:
+        self.trials[event["trial"]].checkpoint = (event["epoch"], event["path"])
+
+    def _on_decided(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        decision = Decision(event["decision"], event["why"])
+        trial.decisions[event["epoch"]] = decision
+        self.decisions[decision.action] += 1
+        following: dict[str, TrialState] = {"pause": "paused", "stop": "stopped", "resume": "waiting"}
+        trial.state = following.get(decision.action, trial.state)
+
+    def _on_finished(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        trial.state = "finished"
+        self._touch(trial, event)
+
+    def _on_failed(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        self._touch(trial, event)
+        if event["retry"]:
+            trial.attempt = event["attempt"] + 1
+            trial.state = "waiting"
+        else:
+            trial.state = "failed"
+            trial.failure = (event["kind"], event["cause"])
+
+    def _on_stopped(self, event: Event) -> None:
+        self.state, self.why = event["state"], event["why"]
+
+    def _on_resumed(self, event: Event) -> None:
+        self._begin_session(event)
+        for trial in self.trials:
+            if trial.state == "running":
+                trial.state = "waiting"

@@ -1,0 +1,28 @@
+"""Every combination of the dimensions' values."""
+
+from __future__ import annotations
+
+from raise_hpo.history import Config, History
+from raise_hpo.search.base import Searcher
+from raise_hpo.space import SearchSpace
+
+
+class GridSearcher(Searcher):
+    """Grid search, for few discrete dimensions: each combination once, in order; then there is none left.
+
+    Args:
+        space: The search space.
+        seed: Not used; a grid has no chance in it.
+        points: Values of each continuous dimension, spaced evenly on its own (linear or logarithmic) scale.
+    """
+
+    name = "grid"
+
+    def __init__(self, space: SearchSpace, seed: int, points: int = 3) -> None:
+        super().__init__(space, seed)
+        self._configs = list(space.grid(points))
+
+    def suggest(self, trial: int, history: History) -> Config | None:
+        """The first combination that has not been suggested yet."""
+        position = self.position(history)
+        return dict(self._configs[position]) if position < len(self._configs) else None
