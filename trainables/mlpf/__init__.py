@@ -1,0 +1,1 @@
+"""Machine-learned particle flow (MLPF): from tracks and calorimeter towers to particles."""
