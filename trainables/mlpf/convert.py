@@ -9,7 +9,7 @@ import bz2
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +48,8 @@ def read_pickle(path: Path) -> Iterator[Event]:
     Raises:
         UserError: the file is damaged or holds something else.
     """
-    opener = bz2.open if path.name.endswith(".bz2") else open
     try:
-        with opener(path, "rb") as file:
+        with _opened(path) as file:
             content = load_arrays(file)
     except Exception as error:  # damaged bytes can raise nearly anything
         cause = str(error).strip() or type(error).__name__
@@ -61,6 +60,10 @@ def read_pickle(path: Path) -> Iterator[Event]:
     columns.setdefault("ycand", [np.zeros_like(target) for target in columns["ygen"]])
     _check_aligned(path, columns)
     return (Event(*arrays) for arrays in zip(*(columns[name] for name in WIDTHS), strict=True))
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return bz2.open(path, "rb") if path.name.endswith(".bz2") else path.open("rb")
 
 
 def _has(content: Any, name: str) -> bool:

@@ -167,7 +167,8 @@ def simulate(particles: Particles, rng: Generator, npu: int = -1) -> Event:
 
 def _inside(particles: Particles) -> NDArray[np.bool_]:
     x, y, z = particles.vertex.T
-    return (np.hypot(x, y) < card.RADIUS) & (np.abs(z) < card.HALF_LENGTH) & (particles.pt > 3e-5)
+    inside: NDArray[np.bool_] = (np.hypot(x, y) < card.RADIUS) & (np.abs(z) < card.HALF_LENGTH) & (particles.pt > 3e-5)
+    return inside
 
 
 def _track_part(

@@ -52,13 +52,15 @@ def track_efficiency(pt: Floats, eta: Floats, kind: Ints) -> Floats:
     region = (np.abs(eta) > 1.5).astype(int)
     span = (pt > 1.0).astype(int) + (pt > 100.0)
     loss = np.where((kind == MUON) & (pt > 1e3), np.exp(0.5 - 5e-4 * pt), 1.0)
-    return np.where((pt > 0.1) & (np.abs(eta) <= 2.5), _EFFICIENCY[kind, region, span] * loss, 0.0)
+    efficiency: Floats = np.where((pt > 0.1) & (np.abs(eta) <= 2.5), _EFFICIENCY[kind, region, span] * loss, 0.0)
+    return efficiency
 
 
 def track_resolution(pt: Floats, eta: Floats, kind: Ints) -> Floats:
     """Relative resolution of a track's pT, at most 1; for tracks of ``|eta| <= 2.5``."""
     region = (np.abs(eta) > 0.5).astype(int) + (np.abs(eta) > 1.5)
-    return np.minimum(np.hypot(_RESOLUTION_CONSTANT[kind, region], pt * _RESOLUTION_SLOPE[kind, region]), 1.0)
+    resolution: Floats = np.hypot(_RESOLUTION_CONSTANT[kind, region], pt * _RESOLUTION_SLOPE[kind, region])
+    return np.minimum(resolution, 1.0)
 
 
 @dataclass(frozen=True)

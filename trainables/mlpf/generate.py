@@ -27,7 +27,7 @@ from raise_hpo.errors import UserError, nearest
 
 from .detector import simulate
 from .detector_card import VERTEX_LIMIT, VERTEX_SPREAD
-from .particles import Batch, Floats, Particles, batch_of, joined
+from .particles import Batch, Floats, Ints, Particles, batch_of, joined
 from .schema import Event, write_events
 
 Progress = Callable[[str, int, int], None]
@@ -86,7 +86,7 @@ class Recipe:
     def provenance(self) -> dict[str, Any]:
         """Say what makes these events, for the metadata of the file."""
         detector = "raise-hpo, after the Delphes card of Zenodo 4559324"
-        generator = f"pythia8mc {version('pythia8mc')}"
+        generator = f"{_generator().__name__} {version('pythia8mc')}"
         return {**dataclasses.asdict(self), "generator": generator, "detector": detector, "energy_tev": 14}
 
 
@@ -94,13 +94,17 @@ def _stream(recipe: Recipe, stream: int, index: int = 0) -> np.random.SeedSequen
     return np.random.SeedSequence(entropy=recipe.seed, spawn_key=(stream, index))
 
 
-def _pythia(process: str, seed: np.random.SeedSequence) -> Any:
+def _generator() -> Any:
     try:
         import pythia8mc
     except ImportError as error:
         raise UserError("generating events needs Pythia 8: install raise-hpo[generate]") from error
+    return pythia8mc
+
+
+def _pythia(process: str, seed: np.random.SeedSequence) -> Any:
     number = 1 + int(seed.generate_state(1)[0]) % 900_000_000
-    pythia = pythia8mc.Pythia("", False)
+    pythia = _generator().Pythia("", False)
     for setting in (*_COMMON, *_PROCESSES[process], "Random:setSeed = on", f"Random:seed = {number}"):
         if not pythia.readString(setting):
             raise RuntimeError(f"Pythia refuses the setting '{setting}'")
@@ -142,7 +146,7 @@ def _columns(record: Any, *names: str) -> Floats:
     return np.stack([np.asarray(record[name], dtype=np.float64) for name in names], axis=1)
 
 
-def _charges(pythia: Any, pdg: np.ndarray) -> Floats:
+def _charges(pythia: Any, pdg: Ints) -> Floats:
     codes, which = np.unique(pdg, return_inverse=True)
     return np.array([pythia.particleData.charge(int(code)) for code in codes])[which]
 

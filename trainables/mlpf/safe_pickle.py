@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +50,12 @@ def _reconstruct(*_: object) -> _Array:
     return _Array()
 
 
-def _from_buffer(data: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str) -> NDArray[Any]:
-    return np.frombuffer(data, dtype=dtype.numpy()).reshape(shape, order=order)
+def _from_buffer(data: bytes, dtype: _Dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> NDArray[Any]:
+    flat: NDArray[Any] = np.frombuffer(data, dtype=dtype.numpy())
+    return flat.reshape(shape, order=order)
 
 
-def _rebuilt(data: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str) -> _Array:
+def _rebuilt(data: bytes, dtype: _Dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> _Array:
     array = _Array()
     array.values = _from_buffer(data, dtype, shape, order)
     return array
@@ -78,7 +79,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for '{module}.{name}', which is not part of an array") from None
 
 
-def load_arrays(file: BinaryIO) -> Any:
+def load_arrays(file: IO[bytes]) -> Any:
     """Load lists, tuples, dicts, numbers, strings and plain numpy arrays from a pickle.
 
     Raises:
