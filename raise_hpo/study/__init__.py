@@ -3,8 +3,10 @@
 from raise_hpo.study.choices import Choice
 from raise_hpo.study.load import load_study_file
 from raise_hpo.study.messages import StudyError
-from raise_hpo.study.model import Study
+from raise_hpo.study.model import StudySpec
 from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Tracking
+
+Study = StudySpec
 
 __all__ = [
     "Budget",
@@ -15,6 +17,7 @@ __all__ = [
     "Resources",
     "Study",
     "StudyError",
+    "StudySpec",
     "Tracking",
     "load_study_file",
 ]

@@ -1,9 +1,10 @@
 """Searcher, scheduler and stopper as a study file names them: ``asha`` or ``{asha: {min_epochs: 3}}``."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_serializer
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from raise_hpo.errors import nearest
@@ -18,10 +19,10 @@ class Choice(Settings):
     """An algorithm's name and its options, those left out filled with their defaults."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
-    @model_serializer
-    def _as_written(self) -> str | dict[str, dict[str, Any]]:
+    def as_written(self) -> str | dict[str, dict[str, Any]]:
+        """How it stands in a study file, with all its options."""
         return {self.name: dict(self.options)} if self.options else self.name
 
 
@@ -68,21 +69,6 @@ _OPTIONS: dict[str, type[Settings]] = {
 }
 
 
-def parse_searcher(value: Any) -> Choice:
-    """Read the study file's ``searcher``."""
-    return _parse(value, SEARCHERS)
-
-
-def parse_scheduler(value: Any) -> Choice:
-    """Read the study file's ``scheduler``."""
-    return _parse(value, SCHEDULERS)
-
-
-def parse_stopper(value: Any) -> Choice:
-    """Read the study file's ``stopper``."""
-    return _parse(value, STOPPERS)
-
-
 def _parse(value: Any, names: tuple[str, ...]) -> Choice:
     """Accept a name, ``{name: options}`` or a Choice; errors carry where in the value the mistake is."""
     name, options = _split(value, names)
@@ -111,3 +97,10 @@ def _split(value: Any, names: tuple[str, ...]) -> tuple[str, Any]:
 
 def _error(text: str, at: tuple[Any, ...]) -> PydanticCustomError:
     return PydanticCustomError("choice", "{text}", {"text": text, "at": at})
+
+
+_WRITTEN = PlainSerializer(Choice.as_written)
+
+Searcher = Annotated[Choice, PlainValidator(partial(_parse, names=SEARCHERS)), _WRITTEN]
+Scheduler = Annotated[Choice, PlainValidator(partial(_parse, names=SCHEDULERS)), _WRITTEN]
+Stopper = Annotated[Choice, PlainValidator(partial(_parse, names=STOPPERS)), _WRITTEN]

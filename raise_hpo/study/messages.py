@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from raise_hpo.errors import UserError, nearest
+from raise_hpo.space.errors import shown
 
 Location = tuple[str | int, ...]
 
@@ -55,12 +56,6 @@ def more(count: int) -> str:
     return f" (and {count} more)" if count > 0 else ""
 
 
-def shown(value: object, limit: int = 60) -> str:
-    """A value as it can stand in a sentence."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
 def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     """All mistakes that pydantic found while it read ``model``, in the order of the model's fields."""
     return [_mistake(details, model) for details in error.errors(include_url=False)]
@@ -82,7 +77,8 @@ def _sentence(details: ErrorDetails, context: dict[str, Any], model: type[BaseMo
     if kind in ("choice", "value_error"):
         return str(context.get("text", context.get("error")))
     if kind == "literal_error":
-        return f"is {shown(value)}, {nearest(value, re.findall(r"'([^']*)'", context['expected']))}"
+        valid = re.findall(r"'([^']*)'", context["expected"])
+        return f"is {shown(value)}, {nearest(value, valid)}"
     if kind in _RULES:
         return f"is {shown(value)}, but must be {_RULES[kind].format(**context)}"
     return f"is {shown(value)}: {details['msg'][0].lower()}{details['msg'][1:]}"

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError
 
 from raise_hpo.space import SearchSpace, flatten, nest
-from raise_hpo.study.choices import Choice, parse_scheduler, parse_searcher, parse_stopper
-from raise_hpo.study.messages import Mistake, StudyError, mistakes_in, shown
+from raise_hpo.space.conversions import plain_space
+from raise_hpo.space.errors import shown
+from raise_hpo.study.choices import Scheduler, Searcher, Stopper
+from raise_hpo.study.messages import Mistake, StudyError, mistakes_in
 from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Settings, Tracking
 from raise_hpo.yaml_source import dump_yaml
 
@@ -29,7 +31,7 @@ def _plain_space(value: Any) -> str | dict[str, Any]:
     if isinstance(value, SearchSpace):
         return value.to_dict()
     if isinstance(value, Mapping):
-        return SearchSpace.plain(value)
+        return plain_space(value)
     if isinstance(value, str) and value:
         return value
     raise ValueError(f"is {shown(value)}, but must be a name, a path, or a mapping of keys to ranges")
@@ -45,15 +47,17 @@ def _plain_data(value: Any) -> Any:
         return [_plain_data(part) for part in value]
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise ValueError(f"holds {shown(value)}, but only text, numbers, true, false, null, lists and mappings can be stored")
+    raise ValueError(
+        f"holds {shown(value)}, but only text, numbers, true, false, null, lists and mappings can be stored"
+    )
 
 
 def _plain_config(value: dict[str, Any]) -> dict[str, Any]:
     return nest(flatten(_plain_data(value)))
 
 
-class Study(Settings):
-    """A study: the search for the configuration of a trainable that is best in an objective.
+class StudySpec(Settings):
+    """What a study file says: the search for the configuration of a trainable that is best in an objective.
 
     Made from a file by ``load_study_file``, or in Python with the same keys. ``docs/study-file.md`` tells each key.
     ``import_from`` is the folder in which the trainable's module is found; reading a file sets it to the file's own.
@@ -67,14 +71,14 @@ class Study(Settings):
     name: Annotated[str, AfterValidator(_plain_name)] = Field(default_factory=_default_name)
     search_space: Annotated[str | dict[str, Any], PlainValidator(_plain_space)]
     objective: Objective = Objective()
-    searcher: Annotated[Choice, PlainValidator(parse_searcher)] = Field(default="tpe", validate_default=True)
-    scheduler: Annotated[Choice, PlainValidator(parse_scheduler)] = Field(default="asha", validate_default=True)
-    stopper: Annotated[Choice, PlainValidator(parse_stopper)] = Field(default="none", validate_default=True)
+    searcher: Searcher = Field(default="tpe", validate_default=True)
+    scheduler: Scheduler = Field(default="asha", validate_default=True)
+    stopper: Stopper = Field(default="none", validate_default=True)
     max_epochs: int = Field(default=100, ge=1)
     budget: Budget = Budget(trials=20)
     resources: Resources = Resources()
-    config: Annotated[dict[str, Any], AfterValidator(_plain_config)] = {}
-    data: Annotated[dict[str, Any], AfterValidator(_plain_data)] = {}
+    config: Annotated[dict[str, Any], AfterValidator(_plain_config)] = Field(default_factory=dict)
+    data: Annotated[dict[str, Any], AfterValidator(_plain_data)] = Field(default_factory=dict)
     default: bool = True
     limits: Limits = Limits()
     checkpoints: Checkpoints = Checkpoints()
@@ -86,12 +90,23 @@ class Study(Settings):
         try:
             super().__init__(**settings)
         except ValidationError as error:
-            raise StudyError(mistakes_in(error, Study)) from None
+            raise StudyError(mistakes_in(error, StudySpec)) from None
         if mistakes := [*self._config_against_space(), *self._scheduler_against_epochs()]:
             raise StudyError(mistakes)
 
+    @classmethod
+    def model_validate(cls, obj: Any, **_: Any) -> Self:
+        """Make a study from a mapping of its keys.
+
+        Raises:
+            UserError: as the constructor; pydantic's own method would wrap it.
+        """
+        if not isinstance(obj, Mapping) or not all(isinstance(key, str) for key in obj):
+            raise StudyError([Mistake((), f"is {shown(obj)}, but must be a mapping of text keys to values")])
+        return cls(**obj)
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Study) and self.resolved() == other.resolved()
+        return isinstance(other, StudySpec) and self.resolved() == other.resolved()
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -115,7 +130,7 @@ class Study(Settings):
     def _config_against_space(self) -> list[Mistake]:
         fixed = flatten(self.config)
         return [
-            Mistake(("config", *key.split(".")), f"is fixed but also in the search space (as {name}): remove one of them")
+            Mistake(("config", *key.split(".")), f"is fixed, but the search space has {name}: remove one")
             for key in fixed
             for name in self.space.dimensions
             if f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.")

@@ -48,7 +48,7 @@ class Resources(Settings):
 
 
 class Limits(Settings):
-    """When a trial is given up: after ``attempts`` infrastructure failures, or an epoch longer than ``epoch_seconds``."""
+    """A trial is given up after ``attempts`` infrastructure failures, or when an epoch takes over ``epoch_seconds``."""
 
     attempts: int = Field(default=3, ge=1)
     epoch_seconds: float | None = Field(default=None, gt=0)

@@ -1,0 +1,242 @@
+"""What the names in a study file stand for: trainables, search spaces and study files.
+
+A trainable is a name of the entry-point group ``raise_hpo.trainables``, or ``package.module:Class``, or
+``path/file.py:Class``. A search space is the name of a file in the installed folder ``search_spaces``, or a path. A
+study is a path, or the name of a trainable that has a ``study.yaml`` beside its module. Only ``resolve_trainable``
+imports a trainable.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from hashlib import sha256
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
+
+from raise_hpo.errors import UserError, nearest
+
+GROUP = "raise_hpo.trainables"
+METHODS = ("build", "train_epoch", "validate")
+
+
+def trainable_names() -> list[str]:
+    """The names of the installed trainables."""
+    return sorted({point.name for point in entry_points(group=GROUP)})
+
+
+def trainable_folder(name: str) -> Path | None:
+    """The folder of an installed trainable's module, found without importing it; None if there is none of that name."""
+    point = _entry_point(name)
+    if point is None:
+        return None
+    package, _, module = point.module.rpartition(".")
+    try:
+        spec = importlib.util.find_spec(package or module)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    places = list(spec.submodule_search_locations or ())
+    return Path(places[0]) if places else Path(spec.origin or ".").parent
+
+
+def search_space_names() -> list[str]:
+    """The names of the installed search spaces."""
+    return sorted(path.stem for folder in _search_space_folders() for path in folder.glob("*.yaml"))
+
+
+def search_space_file(name: str | Path, folder: str | Path | None = None) -> Path:
+    """The file of a search space: an installed one by its name, or a path, if relative then from ``folder``.
+
+    Raises:
+        UserError: there is no such name and no such file.
+    """
+    for installed in _search_space_folders():
+        path = installed / f"{name}.yaml"
+        if path.name == f"{name}.yaml" and path.is_file():
+            return path
+    path = Path(folder or ".") / Path(name).expanduser()
+    if path.is_file():
+        return path
+    raise UserError(
+        f"search_space '{name}' is neither a name nor a file{_similar(path)}; {nearest(name, search_space_names())}"
+    )
+
+
+def study_file(path_or_name: str | Path) -> Path:
+    """The study file at a path, or the one that comes with a trainable of that name.
+
+    Raises:
+        UserError: there is neither; the message lists similar files and the names.
+    """
+    path = Path(path_or_name).expanduser()
+    if path.is_file():
+        return path
+    own = trainable_folder(str(path_or_name))
+    if own is not None and (own / "study.yaml").is_file():
+        return own / "study.yaml"
+    if own is not None:
+        raise UserError(
+            f"trainable '{path_or_name}' brings no study.yaml; write a study file with trainable: {path_or_name}"
+        )
+    kind = "a folder, not a study file" if path.is_dir() else "neither a study file nor a trainable's name"
+    raise UserError(f"'{path_or_name}' is {kind}{_similar(path)}; {nearest(path_or_name, _names_with_study())}")
+
+
+def resolve_trainable(name: str, folder: str | Path | None = None) -> type:
+    """Import the trainable's class.
+
+    Args:
+        name: An installed trainable's name, ``package.module:Class`` or ``path/file.py:Class``.
+        folder: Where modules and relative paths are looked up first, before the current folder.
+
+    Raises:
+        UserError: there is no such trainable, its module cannot be imported, or it lacks a method.
+    """
+    point = _entry_point(name)
+    if point is not None:
+        return _checked(name, _import(name, point.module, ()), point.attr)
+    home, colon, attribute = name.rpartition(":")
+    if not colon or not home or not attribute:
+        valid = nearest(name, trainable_names())
+        raise UserError(f"trainable '{name}' is unknown, {valid}, or package.module:Class, or path/file.py:Class")
+    folders = [Path(place).expanduser().absolute() for place in (folder, ".") if place is not None]
+    if home.endswith(".py"):
+        return _checked(name, _import_file(name, home, folders), attribute)
+    return _checked(name, _import(name, home, folders), attribute)
+
+
+def _entry_point(name: str) -> EntryPoint | None:
+    return next(iter(entry_points(group=GROUP, name=name)), None)
+
+
+def _search_space_folders() -> list[Path]:
+    spec = importlib.util.find_spec("search_spaces")
+    return [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
+
+
+def _names_with_study() -> list[str]:
+    folders = {name: trainable_folder(name) for name in trainable_names()}
+    return [name for name, folder in folders.items() if folder and (folder / "study.yaml").is_file()]
+
+
+def _similar(path: Path) -> str:
+    """Name the files that may have been meant: near in name, or else the YAML files of the folder."""
+    folder = path if path.is_dir() else path.parent
+    if not folder.is_dir():
+        return f" (there is no folder {folder})"
+    files = sorted(found.name for found in folder.iterdir() if found.suffix in (".yaml", ".yml"))
+    close = get_close_matches(path.name, files, n=3) or files[:5]
+    return f" (in {folder}: {', '.join(close)})" if close else ""
+
+
+def _import(name: str, module: str, folders: Iterable[Path]) -> ModuleType:
+    with _importing(name, folders):
+        return importlib.import_module(module)
+
+
+def _import_file(name: str, file: str, folders: list[Path]) -> ModuleType:
+    """Import a file as the module of its name, or under a name of its own where that one is taken."""
+    path = next(
+        (found for folder in folders if (found := (folder / Path(file).expanduser()).resolve()).is_file()), None
+    )
+    if path is None:
+        raise UserError(
+            f"trainable '{name}': there is no file {file} in {' or '.join(map(str, dict.fromkeys(folders)))}"
+        )
+    with _importing(name, [path.parent]):
+        title = (
+            path.stem
+            if path.stem.isidentifier() and not _taken(path)
+            else f"trainable_{sha256(bytes(path)).hexdigest()[:8]}"
+        )
+        return sys.modules[title] if title in sys.modules else _execute(title, path)
+
+
+def _taken(path: Path) -> bool:
+    """Whether the file's plain name belongs to another module."""
+    found = importlib.util.find_spec(path.stem) if path.stem not in sys.modules else sys.modules[path.stem].__spec__
+    return found is None or found.origin is None or Path(found.origin).resolve() != path
+
+
+def _execute(title: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(title, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[title] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[title]
+        raise
+    return module
+
+
+@contextmanager
+def _importing(name: str, folders: Iterable[Path]) -> Iterator[None]:
+    """Look in the folders first while importing, and last from then on; tell an import's failure in a sentence."""
+    added = [str(folder) for folder in dict.fromkeys(folders) if folder.is_dir()]
+    sys.path[:0] = added
+    importlib.invalidate_caches()
+    try:
+        yield
+    except Exception as error:
+        raise UserError(f"trainable '{name}' cannot be imported: {_told(error)}") from error
+    finally:
+        del sys.path[: len(added)]
+        sys.path.extend(folder for folder in added if folder not in sys.path)
+
+
+def _told(error: Exception) -> str:
+    """An import error as a clause, with the line of the file in which it arose."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({error.filename} line {error.lineno})"
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
+    where = f" ({frames[-1].filename} line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+
+
+def _checked(name: str, module: ModuleType, attribute: str) -> type:
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise UserError(
+            f"trainable '{name}': {module.__name__} has no {attribute}, {nearest(attribute, _trainables_in(module))}"
+        )
+    if not isinstance(found, type):
+        raise UserError(
+            f"trainable '{name}' is a {type(found).__name__}, not a class, {nearest(attribute, _trainables_in(module))}"
+        )
+    if lacking := _lacking(found):
+        raise UserError(
+            f"trainable '{name}' lacks {', '.join(lacking)}; a trainable has the methods {', '.join(METHODS)}"
+        )
+    return found
+
+
+def _lacking(candidate: type) -> list[str]:
+    """The methods that it does not have, or has from the framework's base class only."""
+    return [method for method in METHODS if not _defines(candidate, method)]
+
+
+def _defines(candidate: type, method: str) -> bool:
+    owner = next((base for base in candidate.__mro__ if method in vars(base)), None)
+    return (
+        owner is not None
+        and callable(getattr(candidate, method))
+        and not owner.__module__.startswith("raise_hpo.trial.")
+    )
+
+
+def _trainables_in(module: ModuleType) -> list[str]:
+    """The classes of a module that can be trained."""
+    return [name for name, value in vars(module).items() if isinstance(value, type) and not _lacking(value)]

@@ -1,0 +1,1 @@
+"""The search spaces that come with raise-hpo, one YAML file each."""
