@@ -4,19 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raise_hpo.api import StudyHandle, load_study, tune
-    from raise_hpo.study import Study
+    from raise_hpo.api import Study, load_study, tune
+    from raise_hpo.study import StudySpec
     from raise_hpo.trial.trainable import Trainable
 
 _HOMES = {
-    "Study": "raise_hpo.study",
-    "StudyHandle": "raise_hpo.api",
+    "Study": "raise_hpo.api",
+    "StudySpec": "raise_hpo.study",
     "Trainable": "raise_hpo.trial.trainable",
     "load_study": "raise_hpo.api",
     "tune": "raise_hpo.api",
 }
 
-__all__ = ["Study", "StudyHandle", "Trainable", "load_study", "tune"]
+__all__ = ["Study", "StudySpec", "Trainable", "load_study", "tune"]
 __version__ = "0.1.0"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class Shard:
         size = self.loader.batch_size or 1
         left = len(self.sampler)
         for batch in self.loader:
+            self.trainable.first_batch_at = self.trainable.first_batch_at or time.time()
             self.trainable.samples_seen += min(size, left)
             left -= size
             yield to_device(batch, self.trainable.device)

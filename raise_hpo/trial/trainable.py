@@ -62,6 +62,7 @@ class Trainable:
         self.place = place or Place()
         self.epoch = 0
         self.samples_seen = 0
+        self.first_batch_at: float | None = None
         self.optimizer: torch.optim.Optimizer | None = None
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.place.precision == "fp16")
 

@@ -1,0 +1,78 @@
+"""The Python interface: run a study, or look at one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raise_hpo.folder import StudyFolder, find_study
+from raise_hpo.history import Config, Trial
+from raise_hpo.study import StudySpec, load_study_file
+
+
+class Study:
+    """A study on disk, running or not; everything is read from its journal when asked."""
+
+    def __init__(self, folder: StudyFolder) -> None:
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.folder.name
+
+    def status(self) -> dict[str, Any]:
+        """State, counts, best and default values, places of files: what ``raise-hpo status --json`` prints."""
+        from raise_hpo.report.summary import summary
+
+        return summary(self.folder)
+
+    def trials(self) -> list[Trial]:
+        """All trials so far, with configurations, values at each epoch and decisions."""
+        return self.folder.history().trials
+
+    def best(self) -> Trial | None:
+        """The best trial so far, of those that went furthest."""
+        return self.folder.history().best()
+
+    def __repr__(self) -> str:
+        return f"Study({str(self.folder.path)!r})"
+
+
+def tune(
+    study: str | Path | Mapping[str, Any] | StudySpec, *, trainable: type | None = None, name: str | None = None, slots: int | None = None
+) -> Study:
+    """Run a study here, on all of this machine, and return it when it is over.
+
+    Args:
+        study: A study file, the name of a trainable that brings one, a study file's content, or a `StudySpec`.
+        trainable: The trainable's class, if it is not to be imported by the name in the study file.
+        name: The study's name; the trainable's name and a number if not given.
+        slots: Trials at a time; as many as fit if not given.
+
+    Raises:
+        UserError: Something in the study file or the data is wrong; one sentence says what.
+    """
+    from raise_hpo.session import Session
+
+    session = Session.start(_spec(study), name=name, trainable=trainable, slots=slots)
+    session.run()
+    return Study(session.folder)
+
+
+def load_study(reference: str | None = None) -> Study:
+    """A study by its name or folder; the most recent one if not given.
+
+    Raises:
+        UserError: There is no such study.
+    """
+    return Study(find_study(reference))
+
+
+def _spec(study: str | Path | Mapping[str, Any] | StudySpec) -> StudySpec:
+    if isinstance(study, StudySpec):
+        return study
+    if isinstance(study, Mapping):
+        return StudySpec.model_validate(dict(study))
+    return load_study_file(str(study))

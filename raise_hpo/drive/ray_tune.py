@@ -1,0 +1,187 @@
+"""The Ray Tune driver: Tune runs the trials, the decision core decides, and the journal has it before it happens."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher as TuneSearcher
+
+from raise_hpo.decide import DecisionCore, Done, Run
+from raise_hpo.drive.cluster import SLOT_RESOURCE
+from raise_hpo.drive.slot import MESSAGE, RESOURCES, SPEC, Slot
+from raise_hpo.history import Trial
+from raise_hpo.trial.spec import Began, Broke, EpochDone, TrialSpec
+
+_LOST = "the slot's process died with its node or was killed"
+
+
+class RayTuneDriver:
+    """Runs a study's trials on the Ray that is connected.
+
+    Args:
+        core: The decision core; its log is the study's journal.
+        folder: The study's folder, shared by all nodes.
+        cache: A folder on each node for what its workers share.
+        slots: Trials at a time.
+        trainable: The trainable, if it is a class that workers cannot import by name.
+        stop_requested: Asked after each report; True ends the run there, resumable.
+        each_turn: Called on every turn of Tune's loop, about ten times a second.
+    """
+
+    def __init__(
+        self, core: DecisionCore, folder: Path, cache: Path | None, slots: int, trainable: type | None = None,
+        stop_requested: Callable[[], bool] = lambda: False, each_turn: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.core = core
+        self.folder = folder
+        self.cache = cache
+        self.slots = slots
+        self.trainable = trainable
+        self.stop_requested = stop_requested
+        self.each_turn = each_turn
+        self.running: dict[str, int] = {}
+        self.stopping = False
+        self._slot_numbers: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Run until the study is over, or until a stop is requested and the running epochs are done."""
+        resources = self.core.study.resources
+        bundles = [{SLOT_RESOURCE: 1}] + [_bundle(resources.cpus, resources.gpus)] * resources.workers
+        # One pending trial at a time, Tune's default, would start a hundred slots one after another.
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.slots)
+        with tempfile.TemporaryDirectory(prefix="rh-tune-") as storage:
+            tune.Tuner(
+                tune.with_resources(Slot, tune.PlacementGroupFactory(bundles, strategy="PACK")),
+                tune_config=tune.TuneConfig(
+                    search_alg=_Orders(self), scheduler=_Reports(self), num_samples=-1, reuse_actors=True
+                ),
+                run_config=tune.RunConfig(
+                    name="study", storage_path=storage, verbose=0, callbacks=[_Turn(self)],
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            ).fit()  # fmt: skip
+
+    # What Tune asks and tells
+
+    def order(self, tune_id: str) -> dict[str, Any] | str | None:
+        """What a free slot should run: a Tune configuration, None for nothing now, or that the search is over."""
+        if self.stopping or self.stop_requested():
+            self.stopping = True
+            return None if self.running else str(TuneSearcher.FINISHED)
+        if len(self.running) >= self.slots:
+            return None
+        action = self.core.next()
+        if isinstance(action, Run):
+            self.running[tune_id] = action.trial.number
+            resources = self.core.study.resources
+            return {SPEC: self._spec(action.trial), RESOURCES: (resources.workers, resources.cpus, resources.gpus)}
+        return str(TuneSearcher.FINISHED) if isinstance(action, Done) else None
+
+    def hear(self, tune_id: str, message: Began | EpochDone | Broke) -> bool:
+        """Take a slot's message to the core; True if the stretch goes on."""
+        number = self.running[tune_id]
+        goes_on = self._tell(number, message)
+        if not goes_on:
+            del self.running[tune_id]
+        return goes_on
+
+    def lost(self, tune_id: str, cause: str) -> None:
+        """A slot died without a word."""
+        number = self.running.pop(tune_id, None)
+        if number is not None:
+            self.core.failed(number, "lost", cause)
+
+    def _tell(self, number: int, message: Began | EpochDone | Broke) -> bool:
+        if isinstance(message, Began):
+            slot = self._slot_numbers.setdefault(message.slot, str(len(self._slot_numbers)))
+            self.core.started(number, message.node, slot, message.workers, message.at)
+            return True
+        if isinstance(message, Broke):
+            self.core.failed(number, message.kind, message.cause)
+            return False
+        before = self.core.history.trials[number].checkpoint
+        decision = self.core.report(number, message.epoch, message.metrics, message.checkpoint, message.first_batch)
+        self._prune(number, before)
+        self.stopping = self.stopping or self.stop_requested()
+        return decision.action == "continue" and not self.stopping
+
+    def _prune(self, number: int, before: tuple[int, str] | None) -> None:
+        """Remove the checkpoint that a newer one, known to the journal by now, has replaced."""
+        now = self.core.history.trials[number].checkpoint
+        if before is not None and before != now:
+            (self.folder / before[1]).unlink(missing_ok=True)
+
+    def _spec(self, trial: Trial) -> TrialSpec:
+        study = self.core.study
+        every = study.checkpoints.every
+        save_at = {*range(every, study.max_epochs + 1, every), *self.core.scheduler.rungs, study.max_epochs}
+        return TrialSpec(
+            trial=trial.number,
+            trainable=self.trainable or study.trainable,
+            config=trial.config,
+            fixed=study.config,
+            seed=study.seed,
+            data=study.data,
+            precision=study.resources.precision,
+            lr_scaling=study.resources.lr_scaling,
+            folder=self.folder,
+            cache=self.cache,
+            checkpoint=trial.checkpoint[1] if trial.checkpoint else None,
+            save_at=frozenset(save_at),
+            import_from=study.import_from,
+            epoch_seconds=study.limits.epoch_seconds,
+        )
+
+
+class _Orders(TuneSearcher):  # type: ignore[misc]
+    """Tune's searcher: hands out the core's orders as trials."""
+
+    def __init__(self, driver: RayTuneDriver) -> None:
+        super().__init__(metric=None, mode=None)
+        self.driver = driver
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        return self.driver.order(trial_id)
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        if error:
+            self.driver.lost(trial_id, _LOST)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the record."""
+
+
+class _Reports(FIFOScheduler):  # type: ignore[misc]
+    """Tune's scheduler: takes each report to the core and its decision back."""
+
+    def __init__(self, driver: RayTuneDriver) -> None:
+        super().__init__()
+        self.driver = driver
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
+        goes_on = self.driver.hear(trial.trial_id, result[MESSAGE])
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+
+class _Turn(tune.Callback):  # type: ignore[misc]
+    """A moment of every turn of Tune's loop for what the driver has to do besides."""
+
+    def __init__(self, driver: RayTuneDriver) -> None:
+        self.driver = driver
+
+    def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        self.driver.each_turn()
+
+
+def _bundle(cpus: float, gpus: float) -> dict[str, float]:
+    return {"CPU": cpus, **({"GPU": gpus} if gpus else {})}

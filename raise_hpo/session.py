@@ -1,0 +1,250 @@
+"""One driver's session with a study: set it up or take it up again, run it on a local Ray, and leave everything in order."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from raise_hpo.decide import DecisionCore, versions
+from raise_hpo.defaults import default_config
+from raise_hpo.errors import UserError
+from raise_hpo.folder import DriverLock, StudyFolder, new_study_folder
+from raise_hpo.history import Config, History
+from raise_hpo.journal import Event, Journal, read
+from raise_hpo.names import resolve_trainable
+from raise_hpo.study import StudySpec
+
+_TRACKER_SECONDS = 120.0
+
+
+class View(Protocol):
+    """Something that shows a study while it runs."""
+
+    def event(self, event: Event) -> None:
+        """An event was journaled."""
+
+    def refresh(self) -> None:
+        """Time has passed."""
+
+
+ViewMaker = Callable[[Callable[[], History], str], AbstractContextManager[View]]
+
+
+class Silent:
+    """Shows nothing."""
+
+    def event(self, event: Event) -> None:
+        """Ignore it."""
+
+    def refresh(self) -> None:
+        """Nothing to do."""
+
+
+def no_view(history: Callable[[], History], name: str) -> AbstractContextManager[View]:
+    """A view for scripts and notebooks."""
+    return nullcontext(Silent())
+
+
+class Session:
+    """Runs a new study (`start`) or one that broke off (`take_up`) to its end, on Ray on this machine.
+
+    Args:
+        study: The study.
+        folder: Its folder.
+        trainable: The trainable's class.
+        slots: Trials at a time; as many as fit if None.
+        view: Makes what shows the study.
+    """
+
+    def __init__(
+        self, study: StudySpec, folder: StudyFolder, trainable: type, slots: int | None = None, view: ViewMaker = no_view
+    ) -> None:
+        self.study = study
+        self.folder = folder
+        self.trainable = trainable
+        self.slots = slots
+        self.view_maker = view
+        self.default: Config | None = default_config(study, trainable)
+
+    @classmethod
+    def start(
+        cls, study: StudySpec, name: str | None = None, trainable: type | None = None, slots: int | None = None,
+        view: ViewMaker = no_view,
+    ) -> Session:  # fmt: skip
+        """A new study in a folder of its own; everything that can be checked before training is checked first.
+
+        Raises:
+            UserError: The trainable, its configuration or its data cannot be used, or the name is taken.
+        """
+        found = _checked_trainable(study, trainable)
+        session = cls(study, StudyFolder(Path()), found, slots, view)
+        session.folder = new_study_folder(name or study.name, numbered=name is None)
+        session.folder.study_file.write_text(study.to_yaml())
+        return session
+
+    @classmethod
+    def take_up(
+        cls, folder: StudyFolder, trainable: type | None = None, slots: int | None = None, view: ViewMaker = no_view
+    ) -> Session:
+        """A study that was stopped, interrupted or killed, from its journal.
+
+        Raises:
+            UserError: The study is finished, has no sound journal, or its trainable or data cannot be used.
+        """
+        history = folder.history()
+        if history.state == "finished":
+            raise UserError(f"study {folder.name} is finished ({history.why}); see it with 'raise-hpo report {folder.name}'")
+        study = StudySpec.model_validate(history.study)
+        return cls(study, folder, _checked_trainable(study, trainable), slots, view)
+
+    def run(self) -> History:
+        """Run to the end, or until a stop or an interrupt; the history then. Resumable after whatever ends it.
+
+        Raises:
+            UserError: Another driver runs this study, or its folder cannot be written.
+            KeyboardInterrupt: Interrupted; the journal says so.
+        """
+        lock = DriverLock(self.folder)
+        try:
+            with Journal(self.folder.journal) as journal:
+                return self._run(journal)
+        finally:
+            lock.release()
+
+    def _run(self, journal: Journal) -> History:
+        from raise_hpo.track import Tracker
+
+        before = read(self.folder.journal) if journal.seq else []
+        self.folder.stop_request.unlink(missing_ok=True)
+        views: list[View] = []
+
+        def log(events: list[Event]) -> None:
+            journal.append(events)
+            for event in events:
+                for view in views:
+                    view.event(event)
+
+        core = DecisionCore(self.study, log, self.default, events=before)
+        tracker = Tracker(self.folder, self.study.tracking.mlflow)
+        with self.view_maker(lambda: core.history, self.folder.name) as view, _terminated_is_interrupted():
+            views.append(view)
+            try:
+                self._drive(core, bool(before), view, tracker)
+            except KeyboardInterrupt:
+                core.stop("interrupted", "interrupted by the user or the system")
+                raise
+            except Exception as error:
+                core.stop("failed", f"{type(error).__name__}: {error}")
+                raise
+            finally:
+                self._leave_in_order(core.history)
+                tracker.finish(_TRACKER_SECONDS)
+        return core.history
+
+    def _drive(self, core: DecisionCore, again: bool, view: View, tracker: Any) -> None:
+        from raise_hpo.drive.cluster import LocalRay, count_slots
+
+        resources = self.study.resources
+        with LocalRay() as local:
+            from raise_hpo.drive.ray_tune import RayTuneDriver
+
+            fit = count_slots(resources.workers, resources.cpus, resources.gpus)
+            slots = min(fit, self.slots or fit)
+            if slots < 1:
+                raise UserError(_too_big(resources))
+            if again:
+                core.go_on(slots)
+            else:
+                core.begin(self.folder.name, slots, versions())
+            tracker.start()
+            driver = RayTuneDriver(
+                core, self.folder.path.resolve(), local.cache, slots,
+                trainable=self.trainable if self.trainable.__module__ == "__main__" else None,
+                stop_requested=every_second(self.folder.stop_request.exists), each_turn=view.refresh,
+            )  # fmt: skip
+            driver.run()
+        if core.history.state == "running":
+            core.stop("stopped", "stopped on request")
+
+    def _leave_in_order(self, history: History) -> None:
+        """Keep the best trial's configuration and checkpoint, and write the report."""
+        from raise_hpo.report.html import write_report
+
+        if history.trials:
+            keep_best(self.folder, history, self.study)
+            write_report(self.folder)
+        self.folder.stop_request.unlink(missing_ok=True)
+
+
+def keep_best(folder: StudyFolder, history: History, study: StudySpec) -> None:
+    """Write the best configuration and its checkpoint to ``best/``; drop checkpoints that nothing will go on from."""
+    ended = [trial for trial in history.trials if trial.state in ("finished", "stopped", "failed") and trial.checkpoint]
+    best = history.best()
+    if best is not None:
+        folder.best.mkdir(exist_ok=True)
+        (folder.best / "config.yaml").write_text(yaml.safe_dump(best.config, sort_keys=False))
+        if best.checkpoint and (folder.path / best.checkpoint[1]).exists():
+            shutil.copyfile(folder.path / best.checkpoint[1], folder.best / "checkpoint.pt")
+    finished = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
+    kept = sorted(finished, key=lambda trial: history.loss(trial.value or 0.0))[: study.checkpoints.keep]
+    for trial in ended:
+        if trial not in kept and trial is not best and trial.checkpoint:
+            (folder.path / trial.checkpoint[1]).unlink(missing_ok=True)
+
+
+def every_second(question: Callable[[], bool]) -> Callable[[], bool]:
+    """Ask a question of the file system at most once a second; once true, always true."""
+    state = {"asked": 0.0, "answer": False}
+
+    def ask() -> bool:
+        now = time.monotonic()
+        if not state["answer"] and now - state["asked"] >= 1.0:
+            state["asked"], state["answer"] = now, question()
+        return bool(state["answer"])
+
+    return ask
+
+
+def _checked_trainable(study: StudySpec, trainable: type | None) -> type:
+    """The trainable's class, after it has looked at the study's data."""
+    found = trainable or resolve_trainable(study.trainable, study.import_from)
+    check: Callable[[Mapping[str, Any]], None] | None = getattr(found, "check_data", None)
+    if check is not None:
+        check(study.data)
+    return found
+
+
+def _too_big(resources: Any) -> str:
+    import ray
+
+    has = ray.cluster_resources()
+    return (
+        f"resources ask for {resources.workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) a trial, "
+        f"and this machine has {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
+    )
+
+
+@contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """Make SIGTERM end the session as Ctrl-C does, so that the journal is closed either way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+

@@ -1,0 +1,82 @@
+"""What a worker group is told about the trial that it is to train, and what it tells back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """One stretch of a trial on a slot.
+
+    Attributes:
+        trial: The trial's number.
+        trainable: The trainable's name as in the study file, or the class itself.
+        config: The suggested values, flat, with dotted keys.
+        fixed: The study file's ``config`` section, which goes over the trainable's defaults and under the suggestion.
+        seed: The study's seed.
+        data: The study file's ``data`` section.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        lr_scaling: ``off``, ``linear`` or ``sqrt``.
+        folder: The study's folder, which all nodes share.
+        cache: A folder on the node, for what workers there can share.
+        checkpoint: The checkpoint to go on from, relative to the study's folder; None to start anew.
+        save_at: The epochs after which a checkpoint is written.
+        import_from: A folder to import the trainable from, besides the installed packages.
+        epoch_seconds: Limit of an epoch's duration.
+    """
+
+    trial: int
+    trainable: str | type
+    config: Mapping[str, Any]
+    fixed: Mapping[str, Any]
+    seed: int
+    data: Mapping[str, Any]
+    precision: str
+    lr_scaling: str
+    folder: Path
+    cache: Path | None
+    checkpoint: str | None
+    save_at: frozenset[int]
+    import_from: str | None = None
+    epoch_seconds: float | None = None
+
+    @property
+    def log_file(self) -> Path:
+        """Where the trial's output and tracebacks go."""
+        return self.folder / "logs" / f"trial-{self.trial:04d}.log"
+
+    def checkpoint_path(self, epoch: int) -> str:
+        """Where the checkpoint after an epoch goes, relative to the study's folder."""
+        return f"checkpoints/trial-{self.trial:04d}-epoch-{epoch:04d}.pt"
+
+
+@dataclass(frozen=True)
+class Began:
+    """The trial's model is built on a slot, its checkpoint loaded."""
+
+    node: str
+    slot: str
+    workers: int
+    at: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch was trained and validated; `first_batch` is the time of the first batch of this stretch."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    checkpoint: str | None
+    first_batch: float | None
+
+
+@dataclass(frozen=True)
+class Broke:
+    """The trial failed; kind and cause as in `raise_hpo.trial.failures`."""
+
+    kind: str
+    cause: str

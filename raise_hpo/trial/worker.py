@@ -1,0 +1,136 @@
+"""One rank of a worker group: a process that outlives trials and keeps interpreter, process group, device and data."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import ray
+import torch
+import torch.distributed as dist
+
+from raise_hpo.names import resolve_trainable
+from raise_hpo.space import flatten, nest
+from raise_hpo.trial.failures import TrialFailure, failure_of
+from raise_hpo.trial.runner import TrialRunner
+from raise_hpo.trial.spec import TrialSpec
+from raise_hpo.trial.trainable import Place, Trainable
+
+_PATIENCE = datetime.timedelta(minutes=5)
+
+
+class Worker:
+    """Trains one trial after another as one rank of a group. Made a Ray actor by the group; its methods are called in order.
+
+    Args:
+        rank: This worker's number in the group.
+        world_size: Number of workers in the group.
+        threads: CPU threads to compute with.
+    """
+
+    def __init__(self, rank: int, world_size: int, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self.rank = rank
+        self.world_size = world_size
+        self.device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        self._runner: TrialRunner | None = None
+        self._spec: TrialSpec | None = None
+        self._store: dist.TCPStore | None = None
+
+    def host_store(self) -> tuple[str, int]:
+        """Open the group's rendezvous on rank 0, on a port that the system picks; its address."""
+        host = ray.util.get_node_ip_address()
+        self._store = dist.TCPStore(host, 0, self.world_size, is_master=True, wait_for_workers=False, timeout=_PATIENCE)
+        return host, self._store.port
+
+    def join(self, host: str, port: int) -> None:
+        """Join the process group: NCCL on GPUs, gloo on CPUs."""
+        store = self._store or dist.TCPStore(host, port, self.world_size, is_master=False, timeout=_PATIENCE)
+        backend = "nccl" if self.device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.world_size, timeout=_PATIENCE)
+
+    def begin(self, spec: TrialSpec) -> None:
+        """Build a trial's model, and load its checkpoint if it has one; the trial before is forgotten."""
+        self._runner, self._spec = None, spec
+        _free_device_memory(self.device)
+        with self._on_record():
+            trainable = _trainable_class(spec)
+            config = nest({**flatten(dict(trainable.defaults)), **flatten(dict(spec.fixed)), **spec.config})
+            self._runner = TrialRunner(trainable, config, self._place(spec), spec.lr_scaling)
+            if spec.checkpoint:
+                self._runner.load((spec.folder / spec.checkpoint).read_bytes())
+
+    def epoch(self) -> tuple[int, dict[str, float], float | None]:
+        """Train and validate an epoch: its number from 1, the metrics of all workers, the time of its first batch."""
+        runner = self._running()
+        with self._on_record():
+            runner.trainable.first_batch_at = None
+            metrics = runner.epoch()
+        return runner.trainable.epoch, metrics, runner.trainable.first_batch_at
+
+    def save(self, path: Path) -> None:
+        """Write the trial's state to a file, whole or not at all."""
+        with self._on_record():
+            write_whole(path, self._running().save())
+
+    def _running(self) -> TrialRunner:
+        if self._runner is None:
+            raise TrialFailure("killed", "the worker has no trial; its process was restarted")
+        return self._runner
+
+    def _place(self, spec: TrialSpec) -> Place:
+        return Place(
+            rank=self.rank,
+            world_size=self.world_size,
+            device=self.device,
+            seed=spec.seed * 1_000_003 + spec.trial,
+            precision=spec.precision,
+            data=spec.data,
+            cache=spec.cache,
+        )
+
+    @contextlib.contextmanager
+    def _on_record(self) -> Iterator[None]:
+        """What the author's code prints goes to the trial's log; what it raises becomes a failure, its traceback logged."""
+        assert self._spec is not None
+        self._spec.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with self._spec.log_file.open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            try:
+                yield
+            except TrialFailure:
+                raise
+            except Exception as error:
+                log.write(f"\nrank {self.rank} at {time.strftime('%F %T')}:\n{traceback.format_exc()}")
+                raise failure_of(error) from None
+
+
+def _trainable_class(spec: TrialSpec) -> type[Trainable]:
+    if isinstance(spec.trainable, str):
+        found: type[Trainable] = resolve_trainable(spec.trainable, spec.import_from)
+        return found
+    return spec.trainable
+
+
+def _free_device_memory(device: torch.device) -> None:
+    """Give the last trial's GPU memory back, so that it is not counted against the next one."""
+    if device.type == "cuda":
+        import gc
+
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def write_whole(path: Path, raw: bytes) -> None:
+    """Write a file so that it is either there with all its bytes or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)

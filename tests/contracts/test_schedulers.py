@@ -1,0 +1,20 @@
+import pytest
+
+from raise_hpo.schedule import SCHEDULERS, Scheduler, make_scheduler
+from raise_hpo.testing import SchedulerContract
+
+CASES = [("none", {}), ("asha", {"mode": "stopping"}), ("asha", {"mode": "promotion"}), ("asha", {"min_epochs": 2, "reduction_factor": 2})]
+
+
+def test_every_scheduler_is_held_to_the_contract() -> None:
+    assert {name for name, _ in CASES} == set(SCHEDULERS)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+class TestSchedulers(SchedulerContract):
+    @pytest.fixture(autouse=True)
+    def _of_name(self, name: str, options: dict[str, object]) -> None:
+        self.name, self.options = name, options
+
+    def make(self, max_epochs: int) -> Scheduler:
+        return make_scheduler(self.name, max_epochs, **self.options)

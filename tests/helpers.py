@@ -1,0 +1,60 @@
+"""Studies that need no training: a search space, and learning curves that a formula gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from raise_hpo.decide import DecisionCore
+from raise_hpo.drive.simulator import Simulator, VirtualClock
+from raise_hpo.history import Config
+from raise_hpo.journal import Event
+from raise_hpo.study import StudySpec
+
+SPACE = {"lr": "loguniform(1e-4, 1e-1)", "layers": "randint(1, 5)"}
+DEFAULT = {"lr": 0.0005, "layers": 1}
+
+
+def spec(**changes: Any) -> StudySpec:
+    """A small study of a trainable that is never trained."""
+    given: dict[str, Any] = {
+        "trainable": "curve:Curve",
+        "search_space": SPACE,
+        "searcher": "random",
+        "scheduler": {"asha": {"mode": "promotion"}},
+        "max_epochs": 9,
+        "budget": {"trials": 20},
+    }
+    return StudySpec.model_validate(given | changes)
+
+
+def curve(config: Config, epoch: int) -> Mapping[str, float]:
+    """A loss that falls to a floor which the configuration decides."""
+    floor = (math.log10(config["lr"]) + 2.5) ** 2 + 0.1 * config["layers"]
+    return {"val_loss": floor + 1.0 / epoch, "seconds": 1.0}
+
+
+def simulator(
+    study: StudySpec, events: list[Event], before: list[Event] | None = None, slots: int = 1, curve: Any = curve, start: float = 0.0
+) -> Simulator:
+    """A simulator whose core logs to `events` and has `before` behind it."""
+    clock = VirtualClock(start)
+    core = DecisionCore(study, events.extend, DEFAULT, clock=clock, events=before or [])
+    if before:
+        core.go_on(slots)
+    else:
+        core.begin("simulated", slots, {})
+    return Simulator(core, curve, slots, clock)
+
+
+def decisions(events: list[Event]) -> list[tuple[Any, ...]]:
+    """What was suggested, reported and decided, in order, without times and without what a restart repeats."""
+    kept = {
+        "suggested": ("trial", "config", "source"),
+        "reported": ("trial", "epoch", "metrics"),
+        "decided": ("trial", "epoch", "decision", "why"),
+        "finished": ("trial", "value"),
+        "failed": ("trial", "kind", "cause", "retry"),
+    }
+    return [(event["event"], *(event[key] for key in kept[event["event"]])) for event in events if event["event"] in kept]
