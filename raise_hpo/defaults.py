@@ -27,7 +27,7 @@ def default_config(study: StudySpec, trainable: type) -> Config | None:
             if key not in defaults:
                 raise UserError(f"{section}: '{key}' is not a setting of {study.trainable}; {nearest(key, sorted(defaults))}")
     config: Config = {}
-    for name in space.order:
+    for name in space.dimensions:
         if space.is_active(name, config):
             config[name] = defaults[name]
     return config

@@ -46,7 +46,7 @@ class OptunaSearcher(Searcher):
         """Sample dimension by dimension, parents before the dimensions whose condition they decide."""
         asked = study.ask()
         values: Config = {}
-        for name in self.space.order:
+        for name in self.space.dimensions:
             if self.space.is_active(name, values):
                 values[name] = asked._suggest(name, distributions[name])
         return self.space.from_optuna_values(values)
