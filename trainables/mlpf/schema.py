@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -77,7 +78,9 @@ def write_events(events: Iterable[Event], path: str | Path, provenance: Mapping[
     path, schema, count, stream = Path(path), event_schema(provenance), 0, iter(events)
     part = path.with_name(path.name + ".part")
     try:
-        with pq.ParquetWriter(part, schema, compression="zstd", compression_level=9, use_dictionary=False) as writer:
+        with pq.ParquetWriter(
+            part, schema, compression="zstd", compression_level=9, use_dictionary=False, write_page_checksum=True
+        ) as writer:
             while group := list(islice(stream, ROW_GROUP)):
                 writer.write_table(_table(group, schema), row_group_size=ROW_GROUP)
                 count += len(group)
@@ -124,7 +127,7 @@ def open_events(path: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     try:
         present = pq.read_schema(path)
         _check_columns(path, present, wanted)
-        table = pq.read_table(path, columns=wanted)
+        table = pq.read_table(path, columns=wanted, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"'{path}' is not a readable Parquet file: {_first_line(error)}") from error
     _check_lengths(path, table)
@@ -147,7 +150,7 @@ def _check_columns(path: str | Path, present: pa.Schema, wanted: Sequence[str]) 
 
 def _check_lengths(path: str | Path, table: pa.Table) -> None:
     vectors = [name for name in table.column_names if name in WIDTHS]
-    lengths = [pa.compute.list_value_length(table[name]) for name in vectors]
+    lengths = [pc.list_value_length(table[name]) for name in vectors]
     for name, length in zip(vectors[1:], lengths[1:], strict=True):
         if not length.equals(lengths[0]):
             raise UserError(f"event file '{path}' is damaged: '{name}' and '{vectors[0]}' differ in length")
@@ -167,7 +170,7 @@ def rows(table: pa.Table, column: str) -> tuple[NDArray[np.float32], NDArray[np.
         ``offsets[i]`` to ``offsets[i + 1]``.
     """
     lists = table[column].combine_chunks()
-    lengths = pa.compute.list_value_length(lists).to_numpy(zero_copy_only=False)
+    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     values = lists.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, WIDTHS[column])
     return values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 

@@ -233,15 +233,32 @@ def test_significant_surplus_becomes_a_neutral_candidate():
     x, ygen, ycand = found_event(particles)
     (track, tower), (charged, neutral) = x, ycand
     assert (ygen[:, 0] == [1, 2]).all()
+    assert ygen[1, 6] == pytest.approx(particles.energy[1], rel=1e-6)
     assert charged[0] == 1 and charged[2] == pytest.approx(track[1]) and charged[6] == 0
     assert neutral[0] == 2 and neutral[2] == 0 and neutral[1] == 0
     assert neutral[6] == pytest.approx(tower[5] - track[5], rel=1e-5)
     np.testing.assert_allclose(neutral[3:6], tower[2:5], rtol=1e-6)
 
 
+def test_surplus_counts_from_two_standard_deviations():
+    pion = gun(211, 10.0, 0.45, 1.0)
+    particles, seen = joined([pion, gun(130, 12.0, 0.45, outer(pion)[1])]), set()
+    for seed in range(300):
+        x, _, ycand = _arrays(simulate(particles, np.random.default_rng(seed)))
+        if x[:, 0].tolist() != [2, 1]:
+            continue
+        (track, tower), surplus = x, x[1, 5] - x[0, 5]
+        variance = (track[5] * np.hypot(0.06, 10 * 1.3e-3)) ** 2 + (0.05 * tower[5]) ** 2 + 1.5**2 * tower[5]
+        significant = bool(surplus > max(1.0, 2 * np.sqrt(variance)))
+        assert (ycand[1, 6] > 0) == significant
+        seen.add((significant, bool(surplus > 1.0)))
+    assert seen == {(True, True), (False, True), (False, False)}
+
+
 def test_without_surplus_the_track_is_scaled_to_the_weighted_mean():
-    x, _, ycand = found_event(gun(211, 60.0, 0.45, 0.3))
+    x, ygen, ycand = found_event(gun(211, 60.0, 0.45, 0.3))
     track, tower = x
+    assert ygen[0, 0] == 1 and (ygen[1] == 0).all()  # the tower's only particle left a track
     assert (ycand[1] == 0).all()
     track_sigma = track[5] * np.hypot(0.06, 60.0 * 1.3e-3)
     tower_sigma = np.sqrt((0.05 * tower[5]) ** 2 + 1.5**2 * tower[5])
