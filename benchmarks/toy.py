@@ -36,8 +36,10 @@ class Toy(raise_hpo.Trainable):
         self.model = self.distribute(make_model())
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config["lr"])
 
-    def train_epoch(self) -> dict[str, float]:
+    def train_epoch(self) -> None:
         for x, y in self.shard(self.points, batch_size=BATCH):
-            loss = loss_of(self.model, x, y)
-            self.step(loss)
-        return {"val_loss": loss.item()}
+            self.loss = loss_of(self.model, x, y)
+            self.step(self.loss)
+
+    def validate(self) -> dict[str, float]:
+        return {"val_loss": self.loss.item()}

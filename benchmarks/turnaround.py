@@ -47,7 +47,7 @@ def seam_raise_hpo(epochs: int, folder: Path) -> float:
         began = time.perf_counter()
         RayTuneDriver(core, folder, local.cache, AT_ONCE).run()
         seconds = time.perf_counter() - began
-    assert core.history.counts()["finished"] == len(LEARNING_RATES), core.history.counts()
+    assert core.history.counts()["finished"] == len(LEARNING_RATES), [trial.why for trial in core.history.trials]
     return seconds
 
 

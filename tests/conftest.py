@@ -1,0 +1,19 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Trials are many and small: one thread each, as a study gives them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for studies, with a space and a letter outside ASCII in its path."""
+    root = tmp_path / "studies of Zoë"
+    monkeypatch.setenv("RAISE_HPO_STUDIES", str(root))
+    return root

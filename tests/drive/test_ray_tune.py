@@ -1,0 +1,132 @@
+"""The Ray Tune driver on a real local Ray, with real worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raise_hpo.decide import DecisionCore
+from raise_hpo.drive.cluster import LocalRay
+from raise_hpo.history import History
+from raise_hpo.journal import Event
+from raise_hpo.study import StudySpec
+from raise_hpo.trial.runner import TrialRunner
+
+from ..helpers import decisions
+from ..toys import Gradients
+
+pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to mend
+
+SPACE = {"lr": "loguniform(1e-4, 1e-1)"}
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[LocalRay]:
+    with LocalRay(cpus=4) as local:
+        yield local
+
+
+def run(ray: LocalRay, folder: Path, slots: int = 1, default: dict[str, Any] | None = None, **changes: Any) -> tuple[History, list[Event]]:
+    from raise_hpo.drive.ray_tune import RayTuneDriver
+
+    given = {"search_space": SPACE, "searcher": "random", "scheduler": "none", "max_epochs": 3, "budget": {"trials": 4}, "default": False}
+    study = StudySpec.model_validate({"trainable": "tests.toys:Line", **given, **changes})
+    events: list[Event] = []
+    core = DecisionCore(study, events.extend, default)
+    core.begin("driven", slots, {})
+    RayTuneDriver(core, folder, ray.cache, slots).run()
+    assert core.history.state == "finished"
+    return core.history, events
+
+
+def test_two_workers_have_the_gradient_of_one_worker_on_the_joint_batch(ray: LocalRay, tmp_path: Path) -> None:
+    history, _ = run(
+        ray, tmp_path, trainable="tests.toys:Gradients", search_space={"lr": "choice([0.1])"}, max_epochs=1, budget={"trials": 1},
+        resources={"workers": 2},
+    )  # fmt: skip
+    two = history.trials[0].metrics[1]
+    one = TrialRunner(Gradients, {"lr": 0.1})
+    one.place.seed = history.study["seed"] * 1_000_003
+    alone = TrialRunner(Gradients, {"lr": 0.1}, one.place).epoch()
+    assert two["world_size"] == 2.0
+    assert two["samples"] == 64.0
+    names = [name for name in alone if name.startswith("gradient")]
+    assert len(names) == 4
+    for name in names:
+        assert two[name] == pytest.approx(alone[name], abs=1e-6)
+
+
+def test_a_slot_keeps_its_process_group_over_trials(ray: LocalRay, tmp_path: Path) -> None:
+    history, _ = run(ray, tmp_path, trainable="tests.toys:Where", resources={"workers": 2}, budget={"trials": 20}, max_epochs=2)
+    assert history.counts()["finished"] == 20
+    for what in ("process", "group"):
+        assert len({trial.metrics[epoch][what] for trial in history.trials for epoch in (1, 2)}) == 1
+
+
+def test_promotions_go_on_from_their_checkpoints(ray: LocalRay, tmp_path: Path) -> None:
+    history, events = run(
+        ray, tmp_path, slots=2, scheduler={"asha": {"mode": "promotion", "reduction_factor": 2}}, max_epochs=4, budget={"trials": 8}
+    )
+    promoted = [trial for trial in history.trials if len(trial.stays) > 1]
+    assert promoted
+    for trial in promoted:
+        assert all(stay.epoch > 0 for stay in trial.stays[1:])
+    reported = [(event["trial"], event["epoch"]) for event in events if event["event"] == "reported"]
+    assert len(set(reported)) == len(reported)
+    best = history.best()
+    assert best is not None and best.checkpoint is not None
+    assert (tmp_path / best.checkpoint[1]).is_file()
+
+
+def test_same_seed_same_decisions_and_values(ray: LocalRay, tmp_path: Path) -> None:
+    def played(name: str) -> list[Any]:
+        _, events = run(ray, tmp_path / name, searcher="tpe", scheduler={"asha": {"mode": "promotion"}}, budget={"trials": 12})
+        for event in events:
+            for key in ("seconds", "samples_per_second", "energy_joule"):
+                event.get("metrics", {}).pop(key, None)
+        return decisions(events)
+
+    assert played("one") == played("two")
+
+
+def test_each_way_to_break_is_recorded_with_its_cause_and_the_study_goes_on(ray: LocalRay, tmp_path: Path) -> None:
+    ways = ["not", "build", "raise", "memory", "nan", "no metric", "killed", "killed once", "slow"]
+    history, _ = run(
+        ray, tmp_path, slots=2, trainable="tests.toys:Breaks", search_space={"how": {"choice": ways}}, searcher="grid",
+        budget={"trials": 20}, data={"marker": str(tmp_path / "marker")}, limits={"attempts": 2, "epoch_seconds": 5},
+    )  # fmt: skip
+    found = {trial.config["how"]: trial for trial in history.trials}
+    kinds = {how: trial.failure and trial.failure[0] for how, trial in found.items()}
+    assert kinds == {
+        "not": None, "build": "error", "raise": "error", "memory": "oom", "nan": "nan", "no metric": "no_metric",
+        "killed": "killed", "killed once": None, "slow": "timeout",
+    }  # fmt: skip
+    assert found["build"].why == f"error: ValueError: the layers do not fit (toys.py line {_line('do not fit')})"
+    assert found["no metric"].why.startswith("no_metric: the objective 'val_loss' was not reported; reported: loss")
+    assert (found["killed"].attempt, found["killed once"].attempt) == (2, 2)
+    assert found["killed once"].epoch == 3
+    log = tmp_path / "logs" / f"trial-{found['raise'].number:04d}.log"
+    assert "Traceback" in log.read_text() and "something in the data" in log.read_text()
+
+
+def _line(words: str) -> int:
+    lines = (Path(__file__).parent.parent / "toys.py").read_text().splitlines()
+    return 1 + next(number for number, line in enumerate(lines) if words in line)
+
+
+def test_fractional_resources_share_a_core(ray: LocalRay, tmp_path: Path) -> None:
+    from raise_hpo.drive.cluster import count_slots
+
+    assert count_slots(workers=1, cpus=0.5, gpus=0) == 8
+    assert count_slots(workers=3, cpus=1, gpus=0) == 1
+    history, _ = run(ray, tmp_path, slots=2, resources={"cpus": 0.5}, max_epochs=1)
+    assert history.counts()["finished"] == 4
+
+
+def test_fractions_of_a_gpu_do_not_reach_over_two() -> None:
+    from raise_hpo.drive.cluster import _gpu_places
+
+    assert [_gpu_places(4, share) for share in (0.25, 0.4, 0.5, 1, 2)] == [16, 8, 8, 4, 2]

@@ -1,0 +1,109 @@
+"""Trainables for tests: a small one that learns, and ones that break in each way a trainable can."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.utils.data import TensorDataset
+
+import raise_hpo
+
+
+class Line(raise_hpo.Trainable):
+    """Fits a sine with a small network, with dropout so that random numbers count."""
+
+    defaults = {"lr": 0.0003, "width": 8, "dropout": 0.1, "batch_size": 32, "epoch_seconds": 0.0}
+
+    def build(self, config: Any) -> None:
+        x = torch.linspace(-1, 1, 256).unsqueeze(1)
+        self.points = TensorDataset(x, torch.sin(3 * x))
+        layers = [torch.nn.Linear(1, config["width"]), torch.nn.Tanh(), torch.nn.Dropout(config["dropout"])]
+        self.model = self.distribute(torch.nn.Sequential(*layers, torch.nn.Linear(config["width"], 1)))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config["lr"])
+        self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, 0.98)
+        self.batch_size = config["batch_size"]
+        self.pause = config["epoch_seconds"]
+
+    def train_epoch(self) -> None:
+        for x, y in self.shard(self.points, self.batch_size):
+            self.step(functional.mse_loss(self.model(x), y))
+        self.schedule.step()
+        time.sleep(self.pause)
+
+    def validate(self) -> dict[str, Any]:
+        x, y = self.points.tensors
+        return {"val_loss": functional.mse_loss(self.model(x), y)}
+
+
+class Where(Line):
+    """Reports the process and the process group that it trains in."""
+
+    def validate(self) -> dict[str, Any]:
+        group = torch.distributed.distributed_c10d._get_default_group()
+        here = {"process": (float(os.getpid()), 1.0), "group": (float(id(group)), 1.0)}
+        return {**super().validate(), **(here if self.rank == 0 else {name: (0.0, 0.0) for name in here})}
+
+
+class Breaks(Line):
+    """Breaks in the way that the configuration says, at its second epoch."""
+
+    defaults = {**Line.defaults, "how": "not"}
+
+    def build(self, config: Any) -> None:
+        super().build(config)
+        self.how = config["how"]
+        if self.how == "build":
+            raise ValueError("the layers do not fit")
+
+    def train_epoch(self) -> None:
+        super().train_epoch()
+        if self.epoch != 1:
+            return
+        if self.how == "raise":
+            raise RuntimeError("something in the data")
+        if self.how == "memory":
+            torch.empty(2**50)
+        if self.how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "killed once" and not (marker := Path(self.data["marker"])).exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "slow":
+            time.sleep(60)
+
+    def validate(self) -> dict[str, Any]:
+        metrics = super().validate()
+        if self.epoch == 1 and self.how == "nan":
+            return {"val_loss": math.nan}
+        if self.epoch == 1 and self.how == "no metric":
+            return {"loss": 1.0}
+        return metrics
+
+
+class Gradients(raise_hpo.Trainable):
+    """Reports its gradient of one joint batch, and where it computed it."""
+
+    defaults = {"lr": 0.1}
+
+    def build(self, config: Any) -> None:
+        generator = torch.Generator().manual_seed(5)
+        self.points = TensorDataset(torch.randn(64, 3, generator=generator), torch.randn(64, 1, generator=generator))
+        self.model = self.distribute(torch.nn.Linear(3, 1))
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.0)
+
+    def train_epoch(self) -> dict[str, Any]:
+        for x, y in self.shard(self.points, 64 // self.world_size):
+            self.step(functional.mse_loss(self.model(x), y))
+        gradient = torch.cat([parameter.grad.flatten() for parameter in self.model.parameters()])
+        names = {f"gradient_{position}": value.item() for position, value in enumerate(gradient)}
+        return {**names, "val_loss": 1.0, "world_size": float(self.world_size), "samples": (float(self.samples_seen), 1.0 / self.world_size)}
+
+    def validate(self) -> dict[str, Any]:
+        return {}
