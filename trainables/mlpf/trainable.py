@@ -1,0 +1,78 @@
+"""MLPF as raise-hpo tunes it: build, train an epoch, validate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch.optim.lr_scheduler import ExponentialLR
+
+import raise_hpo
+from raise_hpo.errors import UserError
+
+from .data import Events, collate, datasets
+from .loss import Losses, class_weights, losses
+from .metrics import class_metrics, confusion, event_metrics, event_moments, event_sums
+from .net import MLPFNet, Prediction
+from .settings import Settings, read_settings
+
+DECAY_RATE = 0.99
+"""What the learning rate is multiplied with in ``expdecay_decay_steps`` optimizer steps, as published."""
+
+
+class MLPF(raise_hpo.Trainable):
+    """Machine-learned particle flow: tracks and calorimeter towers in, particle candidates out.
+
+    The configuration is that of `Settings`. The study's ``data`` section names the event files ``train`` and ``valid``
+    and how many events of each to use, ``max_events``; without it, the packaged sample is used.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = Settings().model_dump()
+
+    def build(self, config: Mapping[str, Any]) -> None:
+        """Make network, optimizer and learning-rate schedule.
+
+        Raises:
+            UserError: the configuration or the study's data cannot be used.
+        """
+        settings = read_settings(config)
+        self.batch_size = settings.batch_size
+        self.train_events, self.valid_events = datasets(self.data)
+        if len(self.train_events) < self.world_size:
+            raise UserError(f"data: {len(self.train_events)} training events are too few for {self.world_size} workers")
+        self.class_weights = class_weights(self.train_events.y).to(self.device)
+        self.model = self.distribute(MLPFNet(settings))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr)
+        self.lr_schedule = ExponentialLR(self.optimizer, DECAY_RATE ** (1 / settings.expdecay_decay_steps))
+
+    def train_epoch(self) -> dict[str, float]:
+        """One optimizer step per batch; the mean losses over the epoch's events."""
+        total = torch.zeros(len(Losses._fields), device=self.device)
+        for events in self.shard(self.train_events, self.batch_size, collate=collate):
+            _, loss = self._predict(events)
+            self.step(loss.total)
+            self.lr_schedule.step()
+            total += torch.stack(loss).detach() * len(events.sizes)
+        return self._mean_losses("train", total)
+
+    def validate(self) -> dict[str, float | tuple[float, float]]:
+        """The mean losses over the validation events, and the metrics of `class_metrics` and `event_metrics`."""
+        total = torch.zeros(len(Losses._fields), device=self.device)
+        counts, moments = torch.zeros(()), torch.zeros(7, dtype=torch.float64, device=self.device)
+        counts = counts.to(self.device)
+        for events in self.shard(self.valid_events, self.batch_size, shuffle=False, collate=collate):
+            prediction, loss = self._predict(events)
+            total += torch.stack(loss) * len(events.sizes)
+            counts = counts + confusion(prediction, events.y)
+            moments += event_moments(event_sums(prediction, events.y, events.sizes))
+        events_seen = event_metrics(self.sum_over_workers(moments))
+        return {**self._mean_losses("val", total), **class_metrics(counts), **events_seen}
+
+    def _predict(self, events: Events) -> tuple[Prediction, Losses]:
+        prediction = self.model(events.x, events.sizes)
+        return prediction, losses(prediction, events.y, events.sizes, self.class_weights)
+
+    def _mean_losses(self, phase: str, total: torch.Tensor) -> dict[str, float]:
+        loss, cls, reg = (total / max(self.samples_seen, 1)).tolist()
+        return {f"{phase}_loss": loss, f"{phase}_loss_cls": cls, f"{phase}_loss_reg": reg}
