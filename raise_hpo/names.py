@@ -6,22 +6,15 @@ study is a path, or the name of a trainable that has a ``study.yaml`` beside its
 imports a trainable.
 """
 
-import importlib
 import importlib.util
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
-from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from traceback import extract_tb
-from types import ModuleType
 
 from raise_hpo.errors import UserError, nearest
+from raise_hpo.imports import import_file, import_named, trainable_class
 
 GROUP = "raise_hpo.trainables"
-METHODS = ("build", "train_epoch", "validate")
 
 
 def trainable_names() -> list[str]:
@@ -100,15 +93,15 @@ def resolve_trainable(name: str, folder: str | Path | None = None) -> type:
     """
     point = _entry_point(name)
     if point is not None:
-        return _checked(name, _import(name, point.module, ()), point.attr)
+        return trainable_class(name, import_named(name, point.module, ()), point.attr)
     home, colon, attribute = name.rpartition(":")
     if not colon or not home or not attribute:
         valid = nearest(name, trainable_names())
         raise UserError(f"trainable '{name}' is unknown, {valid}, or package.module:Class, or path/file.py:Class")
     folders = [Path(place).expanduser().absolute() for place in (folder, ".") if place is not None]
     if home.endswith(".py"):
-        return _checked(name, _import_file(name, home, folders), attribute)
-    return _checked(name, _import(name, home, folders), attribute)
+        return trainable_class(name, import_file(name, home, folders), attribute)
+    return trainable_class(name, import_named(name, home, folders), attribute)
 
 
 def _entry_point(name: str) -> EntryPoint | None:
@@ -133,110 +126,3 @@ def _similar(path: Path) -> str:
     files = sorted(found.name for found in folder.iterdir() if found.suffix in (".yaml", ".yml"))
     close = get_close_matches(path.name, files, n=3) or files[:5]
     return f" (in {folder}: {', '.join(close)})" if close else ""
-
-
-def _import(name: str, module: str, folders: Iterable[Path]) -> ModuleType:
-    with _importing(name, folders):
-        return importlib.import_module(module)
-
-
-def _import_file(name: str, file: str, folders: list[Path]) -> ModuleType:
-    """Import a file as the module of its name, or under a name of its own where that one is taken."""
-    path = next(
-        (found for folder in folders if (found := (folder / Path(file).expanduser()).resolve()).is_file()), None
-    )
-    if path is None:
-        raise UserError(
-            f"trainable '{name}': there is no file {file} in {' or '.join(map(str, dict.fromkeys(folders)))}"
-        )
-    with _importing(name, [path.parent]):
-        title = (
-            path.stem
-            if path.stem.isidentifier() and not _taken(path)
-            else f"trainable_{sha256(bytes(path)).hexdigest()[:8]}"
-        )
-        return sys.modules[title] if title in sys.modules else _execute(title, path)
-
-
-def _taken(path: Path) -> bool:
-    """Whether the file's plain name belongs to another module."""
-    found = importlib.util.find_spec(path.stem) if path.stem not in sys.modules else sys.modules[path.stem].__spec__
-    return found is None or found.origin is None or Path(found.origin).resolve() != path
-
-
-def _execute(title: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(title, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[title] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[title]
-        raise
-    return module
-
-
-@contextmanager
-def _importing(name: str, folders: Iterable[Path]) -> Iterator[None]:
-    """Look in the folders first while importing, and last from then on; tell an import's failure in a sentence."""
-    added = [str(folder) for folder in dict.fromkeys(folders) if folder.is_dir()]
-    sys.path[:0] = added
-    importlib.invalidate_caches()
-    try:
-        yield
-    except Exception as error:
-        raise UserError(f"trainable '{name}' cannot be imported: {_told(error)}") from error
-    finally:
-        del sys.path[: len(added)]
-        sys.path.extend(folder for folder in added if folder not in sys.path)
-
-
-def _told(error: Exception) -> str:
-    """An import error as a clause, with the line of the file in which it arose."""
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error.msg} ({error.filename} line {error.lineno})"
-    frames = [
-        frame
-        for frame in extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != __file__
-    ]
-    where = f" ({frames[-1].filename} line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
-
-
-def _checked(name: str, module: ModuleType, attribute: str) -> type:
-    found = getattr(module, attribute, None)
-    if found is None:
-        raise UserError(
-            f"trainable '{name}': {module.__name__} has no {attribute}, {nearest(attribute, _trainables_in(module))}"
-        )
-    if not isinstance(found, type):
-        raise UserError(
-            f"trainable '{name}' is a {type(found).__name__}, not a class, {nearest(attribute, _trainables_in(module))}"
-        )
-    if lacking := _lacking(found):
-        raise UserError(
-            f"trainable '{name}' lacks {', '.join(lacking)}; a trainable has the methods {', '.join(METHODS)}"
-        )
-    return found
-
-
-def _lacking(candidate: type) -> list[str]:
-    """The methods that it does not have, or has from the framework's base class only."""
-    return [method for method in METHODS if not _defines(candidate, method)]
-
-
-def _defines(candidate: type, method: str) -> bool:
-    owner = next((base for base in candidate.__mro__ if method in vars(base)), None)
-    return (
-        owner is not None
-        and callable(getattr(candidate, method))
-        and not owner.__module__.startswith("raise_hpo.trial.")
-    )
-
-
-def _trainables_in(module: ModuleType) -> list[str]:
-    """The classes of a module that can be trained."""
-    return [name for name, value in vars(module).items() if isinstance(value, type) and not _lacking(value)]

@@ -101,19 +101,20 @@ def parse_yaml(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         raise YamlError(_told(error, name)) from None
     except yaml.reader.ReaderError as error:
-        raise YamlError(f"{name}: has a character that YAML does not allow (code {ord(error.character)})") from None
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        raise YamlError(f"{name}: has a character that YAML does not allow (code {code})") from None
     except (ValueError, RecursionError) as error:
         raise error if isinstance(error, UserError) else YamlError(f"{name}: is not valid YAML: {error}") from None
 
 
 def dump_yaml(data: Any) -> str:
-    """Write plain data as YAML, keys in their order."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    """Write plain data as YAML, keys in their order, other than ASCII characters escaped."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=120)
 
 
 def dump_flow(value: Any) -> str:
     """Write a value on one line, as inside ``choice([…])``."""
-    text = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=2**31)
+    text = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, width=2**31)
     return text.strip()[1:-1]
 
 

@@ -238,8 +238,9 @@ def is_number(value: Value) -> bool:
 
 def same(one: Value, other: Value) -> bool:
     """Equality in which true is not 1, and lists are compared item by item."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, list) or isinstance(other, list):
+        both = isinstance(one, list) and isinstance(other, list)
+        return both and len(one) == len(other) and all(map(same, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 

@@ -58,7 +58,6 @@ class AshaOptions(Settings):
     min_epochs: int = Field(default=1, ge=1)
     reduction_factor: float = Field(default=3, ge=2)
     mode: Literal["stopping", "promotion"] = "stopping"
-    brackets: int = Field(default=1, ge=1)
 
 
 _OPTIONS: dict[str, type[Settings]] = {

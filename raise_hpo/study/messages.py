@@ -58,7 +58,8 @@ def more(count: int) -> str:
 
 def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     """All mistakes that pydantic found while it read ``model``, in the order of the model's fields."""
-    return [_mistake(details, model) for details in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    return [_mistake(details, model) for details in found if details["type"] != "default_factory_not_called"]
 
 
 def _mistake(details: ErrorDetails, model: type[BaseModel]) -> Mistake:

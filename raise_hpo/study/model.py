@@ -128,17 +128,18 @@ class StudySpec(Settings):
         return type(self)(**{**self.model_dump(), **settings})
 
     def _config_against_space(self) -> list[Mistake]:
-        fixed = flatten(self.config)
+        fixed, space = flatten(self.config), self.space
         return [
             Mistake(("config", *key.split(".")), f"is fixed, but the search space has {name}: remove one")
             for key in fixed
-            for name in self.space.dimensions
+            for name in space.dimensions
             if f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.")
         ]
 
     def _scheduler_against_epochs(self) -> list[Mistake]:
-        first = self.scheduler.options.get("min_epochs", 1)
-        if first <= self.max_epochs:
+        first = self.scheduler.options.get("min_epochs", 0)
+        if first < self.max_epochs:
             return []
         location = ("scheduler", self.scheduler.name, "min_epochs")
-        return [Mistake(location, f"is {first}, but must be at most max_epochs, which is {self.max_epochs}")]
+        valid = f"below max_epochs, which is {self.max_epochs}"
+        return [Mistake(location, f"is {first}, but must be {valid}; or use scheduler: none")]
