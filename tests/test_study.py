@@ -2,6 +2,7 @@ import datetime
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,8 +14,13 @@ from raise_hpo.predict.names import STOPPERS
 from raise_hpo.schedule.names import SCHEDULERS
 from raise_hpo.search.names import SEARCHERS
 from raise_hpo.space import SearchSpace, SpaceError
+from raise_hpo.space.grammar import FORMS, signature
 from raise_hpo.study import StudyError, StudySpec, load_study_file
+from raise_hpo.study.choices import OPTIONS
 from raise_hpo.yaml_source import YamlError, dump_yaml, parse_yaml
+
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 SMALL = {"trainable": "mlpf", "search_space": {"lr": "loguniform(1e-4, 1e-2)", "seed": "choice([1, 2])"}}
 FILE = """\
@@ -369,3 +375,17 @@ def test_importing_the_study_imports_nothing_heavy():
     code = f"import sys, raise_hpo.study; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_documentation_tells_every_key_with_its_default():
+    text = (Path(__file__).parent.parent / "docs" / "study-file.md").read_text(encoding="utf-8")
+    blocks = [part.partition("```")[0] for part in text.split("```yaml\n")[1:]]
+    documented = parse_yaml(blocks[0], "docs").data
+    assert set(documented) == set(StudySpec.model_fields)
+    assert StudySpec(**documented) == StudySpec(trainable="mlpf", search_space="mlpf")
+    assert len(SearchSpace.parse(parse_yaml(blocks[1], "docs").data["search_space"])) == 6
+    options = {name for choice in OPTIONS.values() for name in choice.model_fields}
+    assert all(
+        f"`{name}`" in text
+        for name in [*SEARCHERS, *SCHEDULERS, *STOPPERS, *map(signature, set(FORMS) - {"choice"}), *options]
+    )

@@ -60,7 +60,7 @@ class AshaOptions(Settings):
     mode: Literal["stopping", "promotion"] = "stopping"
 
 
-_OPTIONS: dict[str, type[Settings]] = {
+OPTIONS: dict[str, type[Settings]] = {
     "grid": GridOptions,
     "tpe": TpeOptions,
     "gp": GpOptions,
@@ -76,9 +76,9 @@ def _parse(value: Any, names: tuple[str, ...]) -> Choice:
     if not isinstance(options, Mapping):
         raise _error(f"must be a mapping of options, not {options!r}", (name,))
     try:
-        checked = _OPTIONS.get(name, NoOptions).model_validate(dict(options))
+        checked = OPTIONS.get(name, NoOptions).model_validate(dict(options))
     except ValidationError as error:
-        first = mistakes_in(error, _OPTIONS.get(name, NoOptions))[0]
+        first = mistakes_in(error, OPTIONS.get(name, NoOptions))[0]
         raise _error(first.text, (name, *first.location)) from None
     return Choice(name=name, options=checked.model_dump())
 

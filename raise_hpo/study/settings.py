@@ -55,7 +55,7 @@ class Limits(Settings):
 
 
 class Checkpoints(Settings):
-    """How often a trial is checkpointed, in epochs, and how many of its checkpoints are kept."""
+    """How often a trial is checkpointed, in epochs, and how many of the best trials keep their last checkpoint."""
 
     every: int = Field(default=1, ge=1)
     keep: int = Field(default=1, ge=1)
