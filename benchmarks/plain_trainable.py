@@ -10,9 +10,9 @@ import ray
 import torch
 import torch.distributed as dist
 from ray import tune
-from toy import BATCH, loss_of, make_data, make_model
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
+from toy import BATCH, loss_of, make_data, make_model
 
 
 @ray.remote(num_cpus=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional
@@ -29,7 +29,7 @@ def loss_of(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.T
 class Toy(raise_hpo.Trainable):
     """The toy as raise-hpo's trainable."""
 
-    defaults = {"lr": 0.01}
+    defaults: ClassVar = {"lr": 0.01}
 
     def build(self, config: Any) -> None:
         self.points = make_data()

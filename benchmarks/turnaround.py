@@ -3,10 +3,10 @@
     python benchmarks/turnaround.py [--epochs 8] [--repeats 1]
 
 `raise-hpo`: this project's seam, a warm worker group a slot. `plain`: a Ray Tune class Trainable that owns a group of
-workers and makes it anew for each trial. `nested`: a Tune function that runs a Ray Train `TorchTrainer`, as Ray's
-documentation shows. Same model, data, learning rates and epochs in each, no early stopping, a checkpoint an epoch. Timed
-from the first call into Tune to its return, in a process of its own, with Ray started before. Left out: starting Ray
-itself, and anything that a larger model or slower file system would add to all three alike.
+workers and makes it anew for each trial. `nested`: a Tune function that runs a Ray Train `TorchTrainer`. Same model,
+data, learning rates and epochs in each, no early stopping, a checkpoint an epoch. Timed from the first call into Tune to
+its return, in a process of its own, with Ray started before. Left out: starting Ray itself, and anything that a larger
+model or slower file system would add to all three alike.
 """
 
 from __future__ import annotations
@@ -81,7 +81,12 @@ def seam_nested(epochs: int, folder: Path) -> float:
     start_ray(with_dashboard=True)
     tuner = tune.Tuner(
         tune.with_resources(run_trainer, {"CPU": 0.01}),
-        param_space={"lr": tune.grid_search(LEARNING_RATES), "epochs": epochs, "workers": WORKERS, "folder": str(folder)},
+        param_space={
+            "lr": tune.grid_search(LEARNING_RATES),
+            "epochs": epochs,
+            "workers": WORKERS,
+            "folder": str(folder),
+        },
         tune_config=tune.TuneConfig(metric="val_loss", mode="min", max_concurrent_trials=AT_ONCE),
         run_config=tune.RunConfig(name="nested", storage_path=str(folder), verbose=0),
     )
@@ -94,7 +99,8 @@ def start_ray(with_dashboard: bool) -> None:
     import ray
 
     ray.init(
-        address="local", num_cpus=WORKERS * AT_ONCE + 1, include_dashboard=with_dashboard, log_to_driver=False, logging_level="ERROR",
+        address="local", num_cpus=WORKERS * AT_ONCE + 1, include_dashboard=with_dashboard,
+        log_to_driver=False, logging_level="ERROR",
         runtime_env={"env_vars": {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}},
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raise_hpo.folder import StudyFolder, find_study
-from raise_hpo.history import Config, Trial
+from raise_hpo.history import Trial
 from raise_hpo.study import StudySpec, load_study_file
 
 
@@ -41,7 +41,11 @@ class Study:
 
 
 def tune(
-    study: str | Path | Mapping[str, Any] | StudySpec, *, trainable: type | None = None, name: str | None = None, slots: int | None = None
+    study: str | Path | Mapping[str, Any] | StudySpec,
+    *,
+    trainable: type | None = None,
+    name: str | None = None,
+    slots: int | None = None,
 ) -> Study:
     """Run a study here, on all of this machine, and return it when it is over.
 

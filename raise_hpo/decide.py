@@ -72,7 +72,9 @@ class DecisionCore:
 
     def begin(self, name: str, slots: int, versions: Mapping[str, str]) -> None:
         """A new study starts, with so many trials at a time."""
-        self._log({"event": "study", "name": name, "study": self.study.resolved(), "versions": dict(versions), "slots": slots})
+        self._log(
+            {"event": "study", "name": name, "study": self.study.resolved(), "versions": dict(versions), "slots": slots}
+        )
 
     def go_on(self, slots: int) -> None:
         """A driver takes the study up again: what was running waits for a slot, what was left undecided is decided."""
@@ -141,10 +143,15 @@ class DecisionCore:
     def _finish(self) -> None:
         if self.history.state == "finished":
             return
-        why = self._spent() or ("every configuration was tried" if self._exhausted else f"{len(self.history.trials)} trials are done")
+        why = self._spent() or (
+            "every configuration was tried" if self._exhausted else f"{len(self.history.trials)} trials are done"
+        )
         left = [trial for trial in self.history.trials if trial.state == "paused"]
         self._log(
-            *[_decided(trial, Decision("stop", f"paused at epoch {trial.epoch} when the study ended: {why}")) for trial in left],
+            *[
+                _decided(trial, Decision("stop", f"paused at epoch {trial.epoch} when the study ended: {why}"))
+                for trial in left
+            ],
             {"event": "stopped", "state": "finished", "why": why},
         )
 
@@ -161,7 +168,12 @@ class DecisionCore:
         )  # fmt: skip
 
     def report(
-        self, number: int, epoch: int, metrics: Mapping[str, float], checkpoint: str | None = None, first_batch: float | None = None
+        self,
+        number: int,
+        epoch: int,
+        metrics: Mapping[str, float],
+        checkpoint: str | None = None,
+        first_batch: float | None = None,
     ) -> Decision:
         """A trial has trained an epoch.
 
@@ -204,7 +216,10 @@ class DecisionCore:
     def _flaw(self, metrics: Mapping[str, float]) -> tuple[str, str] | None:
         name = self.study.objective.metric
         if name not in metrics:
-            return "no_metric", f"the objective '{name}' was not reported; reported: {', '.join(sorted(metrics)) or 'nothing'}"
+            return (
+                "no_metric",
+                f"the objective '{name}' was not reported; reported: {', '.join(sorted(metrics)) or 'nothing'}",
+            )
         if not math.isfinite(metrics[name]):
             return "nan", f"{name} is {metrics[name]}"
         return None
@@ -265,7 +280,13 @@ class DecisionCore:
 
 
 def _decided(trial: Trial, decision: Decision) -> Event:
-    return {"event": "decided", "trial": trial.number, "epoch": trial.epoch, "decision": decision.action, "why": decision.why}
+    return {
+        "event": "decided",
+        "trial": trial.number,
+        "epoch": trial.epoch,
+        "decision": decision.action,
+        "why": decision.why,
+    }
 
 
 def versions() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """Something in the user's input or surroundings is wrong; the message is one sentence that says what would be right."""
+    """Something in the user's input or surroundings is wrong; the message is a sentence that says what is valid."""
 
 
 def nearest(word: object, valid: Iterable[str]) -> str:

@@ -149,11 +149,13 @@ def find_study(reference: str | None) -> StudyFolder:
     for study in studies:
         if study.name == reference:
             return study
-    raise UserError(f"no study '{reference}' in {studies_root()}/: {nearest(reference, [study.name for study in studies])}")
+    raise UserError(
+        f"no study '{reference}' in {studies_root()}/: {nearest(reference, [study.name for study in studies])}"
+    )
 
 
 def new_study_folder(name: str, numbered: bool) -> StudyFolder:
-    """Make the folder of a new study: ``name`` itself, or the next free of ``name-1``, ``name-2``, …
+    """Make the folder of a new study: ``name`` itself, or the next free of ``name-1``, ``name-2`` and so on.
 
     Raises:
         UserError: A study of exactly that name exists.
@@ -168,7 +170,8 @@ def new_study_folder(name: str, numbered: bool) -> StudyFolder:
         except FileExistsError:
             if not numbered:
                 raise UserError(
-                    f"study '{name}' exists in {root}/ already; go on with it by 'raise-hpo resume {name}', or give --name another name"
+                    f"study '{name}' exists in {root}/ already; go on with it by "
+                    f"'raise-hpo resume {name}', or give another --name"
                 ) from None
             number += 1
         else:

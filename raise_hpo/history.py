@@ -17,7 +17,7 @@ Config = dict[str, Any]
 
 @dataclass
 class Decision:
-    """What is to become of a trial after a report: ``continue``, ``pause``, ``stop`` or (of a paused one) ``resume``."""
+    """What becomes of a trial after a report: ``continue``, ``pause``, ``stop`` or (of a paused one) ``resume``."""
 
     action: Literal["continue", "pause", "stop", "resume"]
     why: str
@@ -145,7 +145,10 @@ class History:
     def counts(self) -> dict[str, int]:
         """Number of trials in each state, and ``total``."""
         found = Counter(trial.state for trial in self.trials)
-        return {"total": len(self.trials), **{state: found[state] for state in ("waiting", "running", "paused", *ENDED)}}
+        return {
+            "total": len(self.trials),
+            **{state: found[state] for state in ("waiting", "running", "paused", *ENDED)},
+        }
 
     def busy_fraction(self) -> float:
         """Share of the slots' time in which a trial was on them, building or training (0-1)."""
@@ -176,17 +179,22 @@ class History:
 
     def _on_suggested(self, event: Event) -> None:
         self.trials.append(
-            Trial(number=event["trial"], config=event["config"], source=event["source"], suggested_at=event.get("time", 0.0))
+            Trial(
+                number=event["trial"],
+                config=event["config"],
+                source=event["source"],
+                suggested_at=event.get("time", 0.0),
+            )
         )
 
     def _on_started(self, event: Event) -> None:
         trial = self.trials[event["trial"]]
         trial.state = "running"
-        began = event.get("began", event.get("time", 0.0))
+        began = float(event["began"])
         trial.stays.append(
             Stay(
                 node=event["node"], slot=event["slot"], attempt=event["attempt"], workers=event["workers"],
-                epoch=event["epoch"], began=began, ended=event.get("time", began),
+                epoch=event["epoch"], began=began, ended=float(event.get("time", began)),
             )
         )  # fmt: skip
 

@@ -87,7 +87,9 @@ def iterate(path: Path, start: int = 0) -> Iterator[Event]:
         if event is None:
             if number == len(lines):
                 return
-            raise JournalError(f"{path} line {number} is damaged (its checksum does not fit); the lines before it are sound")
+            raise JournalError(
+                f"{path} line {number} is damaged (its checksum does not fit); the lines before it are sound"
+            )
         if event["seq"] >= start:
             yield event
 
@@ -126,7 +128,9 @@ class Journal:
             _write_all(self._file, raw)
             os.fdatasync(self._file)
         except OSError as error:
-            raise JournalError(f"{self.path} cannot be written ({error.strerror}); the study stops here, resumable") from error
+            raise JournalError(
+                f"{self.path} cannot be written ({error.strerror}); the study stops here, resumable"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -135,7 +139,9 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -1,4 +1,4 @@
-"""One driver's session with a study: set it up or take it up again, run it on a local Ray, and leave everything in order."""
+"""One driver's session with a study: set it up or take it up again, run it on a local Ray, leave all in order."""
 
 from __future__ import annotations
 
@@ -65,7 +65,12 @@ class Session:
     """
 
     def __init__(
-        self, study: StudySpec, folder: StudyFolder, trainable: type, slots: int | None = None, view: ViewMaker = no_view
+        self,
+        study: StudySpec,
+        folder: StudyFolder,
+        trainable: type,
+        slots: int | None = None,
+        view: ViewMaker = no_view,
     ) -> None:
         self.study = study
         self.folder = folder
@@ -101,7 +106,9 @@ class Session:
         """
         history = folder.history()
         if history.state == "finished":
-            raise UserError(f"study {folder.name} is finished ({history.why}); see it with 'raise-hpo report {folder.name}'")
+            raise UserError(
+                f"study {folder.name} is finished ({history.why}); see it with 'raise-hpo report {folder.name}'"
+            )
         study = StudySpec.model_validate(history.study)
         return cls(study, folder, _checked_trainable(study, trainable), slots, view)
 
@@ -227,8 +234,8 @@ def _too_big(resources: Any) -> str:
 
     has = ray.cluster_resources()
     return (
-        f"resources ask for {resources.workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) a trial, "
-        f"and this machine has {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
+        f"resources ask for {resources.workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) "
+        f"a trial, and this machine has {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
     )
 
 
@@ -247,4 +254,3 @@ def _terminated_is_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-

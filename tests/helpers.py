@@ -36,7 +36,12 @@ def curve(config: Config, epoch: int) -> Mapping[str, float]:
 
 
 def simulator(
-    study: StudySpec, events: list[Event], before: list[Event] | None = None, slots: int = 1, curve: Any = curve, start: float = 0.0
+    study: StudySpec,
+    events: list[Event],
+    before: list[Event] | None = None,
+    slots: int = 1,
+    curve: Any = curve,
+    start: float = 0.0,
 ) -> Simulator:
     """A simulator whose core logs to `events` and has `before` behind it."""
     clock = VirtualClock(start)
@@ -57,4 +62,6 @@ def decisions(events: list[Event]) -> list[tuple[Any, ...]]:
         "finished": ("trial", "value"),
         "failed": ("trial", "kind", "cause", "retry"),
     }
-    return [(event["event"], *(event[key] for key in kept[event["event"]])) for event in events if event["event"] in kept]
+    return [
+        (event["event"], *(event[key] for key in kept[event["event"]])) for event in events if event["event"] in kept
+    ]

@@ -44,7 +44,7 @@ def test_promotion_pauses_and_resumes() -> None:
     promoted = [trial for trial in history.trials if len(trial.stays) > 1]
     assert promoted
     for trial in promoted:
-        assert [stay.epoch for stay in trial.stays][0] == 0 < trial.stays[1].epoch
+        assert trial.stays[0].epoch == 0 < trial.stays[1].epoch
 
 
 @pytest.mark.parametrize("searcher", ["random", "sobol", "tpe"])

@@ -7,11 +7,17 @@ from hypothesis import strategies as st
 from raise_hpo.journal import Journal, JournalError, decode, encode, read
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-BODIES = st.dictionaries(st.text(), VALUES, max_size=4).map(lambda body: {"seq": 0, "event": "reported"} | body | {"seq": 0})
+BODIES = st.dictionaries(st.text(), VALUES, max_size=4).map(
+    lambda body: {"seq": 0, "event": "reported"} | body | {"seq": 0}
+)
 
 
 def written(path: Path, count: int) -> list[dict[str, object]]:

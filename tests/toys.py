@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional
@@ -19,7 +19,7 @@ import raise_hpo
 class Line(raise_hpo.Trainable):
     """Fits a sine with a small network, with dropout so that random numbers count."""
 
-    defaults = {"lr": 0.0003, "width": 8, "dropout": 0.1, "batch_size": 32, "epoch_seconds": 0.0}
+    defaults: ClassVar = {"lr": 0.0003, "width": 8, "dropout": 0.1, "batch_size": 32, "epoch_seconds": 0.0}
 
     def build(self, config: Any) -> None:
         x = torch.linspace(-1, 1, 256).unsqueeze(1)
@@ -54,7 +54,7 @@ class Where(Line):
 class Breaks(Line):
     """Breaks in the way that the configuration says, at its second epoch."""
 
-    defaults = {**Line.defaults, "how": "not"}
+    defaults: ClassVar = {**Line.defaults, "how": "not"}
 
     def build(self, config: Any) -> None:
         super().build(config)
@@ -90,7 +90,7 @@ class Breaks(Line):
 class Gradients(raise_hpo.Trainable):
     """Reports its gradient of one joint batch, and where it computed it."""
 
-    defaults = {"lr": 0.1}
+    defaults: ClassVar = {"lr": 0.1}
 
     def build(self, config: Any) -> None:
         generator = torch.Generator().manual_seed(5)
@@ -103,7 +103,12 @@ class Gradients(raise_hpo.Trainable):
             self.step(functional.mse_loss(self.model(x), y))
         gradient = torch.cat([parameter.grad.flatten() for parameter in self.model.parameters()])
         names = {f"gradient_{position}": value.item() for position, value in enumerate(gradient)}
-        return {**names, "val_loss": 1.0, "world_size": float(self.world_size), "samples": (float(self.samples_seen), 1.0 / self.world_size)}
+        return {
+            **names,
+            "val_loss": 1.0,
+            "world_size": float(self.world_size),
+            "samples": (float(self.samples_seen), 1.0 / self.world_size),
+        }
 
     def validate(self) -> dict[str, Any]:
         return {}

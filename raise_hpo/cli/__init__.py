@@ -46,5 +46,5 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain when it flushes at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(0)

@@ -31,7 +31,12 @@ def _show(studies: list[dict[str, Any]]) -> None:
         trials, best, default = study["trials"], study["best"], study["default"]
         ended = trials["finished"] + trials["stopped"] + trials["failed"]
         table.add_row(
-            study["study"], study["state"], f"{ended} of {trials['total']}", str(study["epochs"]), _value(best), _value(default)
+            study["study"],
+            study["state"],
+            f"{ended} of {trials['total']}",
+            str(study["epochs"]),
+            _value(best),
+            _value(default),
         )
     Console().print(table)
 

@@ -10,9 +10,13 @@ import typer
 
 
 def log(
-    study: Annotated[str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document an event.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for further events until the driver ends.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for further events until the driver ends.")
+    ] = False,
 ) -> None:
     """Stream a study's journal: every suggestion, report and decision with its reason."""
     from raise_hpo.folder import find_study

@@ -8,7 +8,9 @@ import typer
 
 
 def resume(
-    study: Annotated[str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")
+    ] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Trials at a time; as many as fit if not given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="End with one JSON document, print nothing else.")] = False,
 ) -> None:

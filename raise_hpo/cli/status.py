@@ -9,7 +9,9 @@ import typer
 
 
 def status(
-    study: Annotated[str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show how a study stands, running or not: trials by state, best and default value, where its files are."""

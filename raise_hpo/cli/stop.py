@@ -8,7 +8,9 @@ import typer
 
 
 def stop(
-    study: Annotated[str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")
+    ] = None,
 ) -> None:
     """Stop a study after the epochs that are running; 'raise-hpo resume' goes on with it."""
     from raise_hpo.errors import UserError

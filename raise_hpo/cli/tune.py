@@ -11,9 +11,13 @@ def tune(
     study: Annotated[str, typer.Argument(help="A study file, or the name of a trainable, such as mlpf.")],
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file or a dimension of the search space."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Override a key of the study file or a dimension of the search space."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The study's name; numbered after the trainable if not given.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The study's name; numbered after the trainable if not given.")
+    ] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Trials at a time; as many as fit if not given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="End with one JSON document, print nothing else.")] = False,
 ) -> None:

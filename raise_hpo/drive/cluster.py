@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
 import os
 import secrets
 import shutil
@@ -13,6 +16,8 @@ from typing import Any
 SLOT_RESOURCE = "raise_hpo_slot"
 """A resource that every node we start has plenty of; a trial's supervising actor takes a bit of it and no CPU."""
 
+_PREFIX = "rh-"
+_OWNER = "owner"
 _SLOTS_A_NODE = 10_000
 _OBJECT_STORE_BYTES = 200 * 2**20
 
@@ -43,8 +48,10 @@ class LocalRay:
     def __init__(self, cpus: int | None = None, gpus: int | None = None) -> None:
         self.cpus = cpus or len(os.sched_getaffinity(0))
         self.gpus = gpus
+        sweep_killed()
         # Short, because Ray puts sockets below it, whose paths may have 107 characters.
-        self.folder = Path(tempfile.mkdtemp(prefix="rh-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        (self.folder / _OWNER).write_text(json.dumps(_process(os.getpid())))
 
     @property
     def cache(self) -> Path:
@@ -65,17 +72,38 @@ class LocalRay:
             object_store_memory=_OBJECT_STORE_BYTES,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             _temp_dir=str(self.folder / "ray"),
             **options,
         )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         import ray
 
         ray.shutdown()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def sweep_killed() -> None:
+    """Remove the folders that killed drivers of this user have left on this machine."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_OWNER}"):
+        with contextlib.suppress(OSError, ValueError):
+            pid, started = json.loads(owner.read_text())
+            if owner.stat().st_uid == os.getuid() and _process(pid) != [pid, started]:
+                shutil.rmtree(owner.parent, ignore_errors=True)
+
+
+def _process(pid: int) -> list[float] | None:
+    """What tells a process from a later one with the same number; None if there is none."""
+    import psutil
+
+    try:
+        return [pid, psutil.Process(pid).create_time()]
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _token(folder: Path) -> dict[str, str]:

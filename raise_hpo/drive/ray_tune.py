@@ -53,10 +53,10 @@ class RayTuneDriver:
     def run(self) -> None:
         """Run until the study is over, or until a stop is requested and the running epochs are done."""
         resources = self.core.study.resources
-        bundles = [{SLOT_RESOURCE: 1}] + [_bundle(resources.cpus, resources.gpus)] * resources.workers
+        bundles = [{SLOT_RESOURCE: 1.0}] + [_bundle(resources.cpus, resources.gpus)] * resources.workers
         # One pending trial at a time, Tune's default, would start a hundred slots one after another.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.slots)
-        with tempfile.TemporaryDirectory(prefix="rh-tune-") as storage:
+        with tempfile.TemporaryDirectory(dir=self.cache, prefix="tune-") as storage:
             tune.Tuner(
                 tune.with_resources(Slot, tune.PlacementGroupFactory(bundles, strategy="PACK")),
                 tune_config=tune.TuneConfig(
@@ -140,14 +140,14 @@ class RayTuneDriver:
         )
 
 
-class _Orders(TuneSearcher):  # type: ignore[misc]
+class _Orders(TuneSearcher):
     """Tune's searcher: hands out the core's orders as trials."""
 
     def __init__(self, driver: RayTuneDriver) -> None:
         super().__init__(metric=None, mode=None)
         self.driver = driver
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         return self.driver.order(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
@@ -161,11 +161,11 @@ class _Orders(TuneSearcher):  # type: ignore[misc]
         """Nothing: the journal is the record."""
 
 
-class _Reports(FIFOScheduler):  # type: ignore[misc]
+class _Reports(FIFOScheduler):
     """Tune's scheduler: takes each report to the core and its decision back."""
 
     def __init__(self, driver: RayTuneDriver) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.driver = driver
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
@@ -173,7 +173,7 @@ class _Reports(FIFOScheduler):  # type: ignore[misc]
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
 
-class _Turn(tune.Callback):  # type: ignore[misc]
+class _Turn(tune.Callback):
     """A moment of every turn of Tune's loop for what the driver has to do besides."""
 
     def __init__(self, driver: RayTuneDriver) -> None:

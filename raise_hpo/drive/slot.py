@@ -18,15 +18,15 @@ RESOURCES = "resources"
 MESSAGE = "message"
 
 
-class Slot(tune.Trainable):  # type: ignore[misc]
+class Slot(tune.Trainable):
     """What Ray Tune takes for a trial is one stretch of a trial of ours: from its start, or its resume, to its stop.
 
     Tune reuses the actor for the next stretch, of whichever trial, and the worker group in it stays: interpreter, CUDA
-    context, process group and data are not made again. Our own checkpoints, written by rank 0 to the study's folder, carry
-    a trial from one stretch to the next, so a pause, a retry, a promotion and a resumed study all start the same way.
+    context, process group and data are not made again. Our own checkpoints, written by rank 0 to the study's folder,
+    carry a trial from one stretch to the next, so a pause, a retry, a promotion and a resumed study all start alike.
 
-    A stretch reports `Began` once, then `EpochDone` each epoch. What goes wrong is reported as `Broke`, never raised: the
-    actor stays, and a fresh group serves the next stretch.
+    A stretch reports `Began` once, then `EpochDone` each epoch. What goes wrong is reported as `Broke`, never raised:
+    the actor stays, and a fresh group serves the next stretch.
     """
 
     def setup(self, config: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ class ASHA(Scheduler):
     At each rung (epochs ``min_epochs * reduction_factor**k``) one in `reduction_factor` trials goes on. Nobody waits: a
     trial is compared with those that have reached the rung so far. In mode ``promotion``, as published, a trial that is
     not among the best pauses and goes on when it is; in mode ``stopping`` it stops, which needs no checkpoints to come
-    back to and lets the first trials at a rung go on more easily. The rung of `max_epochs` is the end, not a comparison.
+    back to and lets the first trials at a rung go on more easily. `max_epochs` is the end, not a rung.
 
     Args:
         max_epochs: The epoch at which a trial is finished.
@@ -54,10 +54,14 @@ class ASHA(Scheduler):
 
     name = "asha"
 
-    def __init__(self, max_epochs: int, min_epochs: int = 1, reduction_factor: float = 3, mode: str = "stopping") -> None:
+    def __init__(
+        self, max_epochs: int, min_epochs: int = 1, reduction_factor: float = 3, mode: str = "stopping"
+    ) -> None:
         super().__init__(max_epochs)
         if not 1 <= min_epochs < max_epochs:
-            raise UserError(f"scheduler.asha.min_epochs is {min_epochs}; valid: 1 to {max_epochs - 1} (max_epochs is {max_epochs})")
+            raise UserError(
+                f"scheduler.asha.min_epochs is {min_epochs}; valid: 1 to {max_epochs - 1} (max_epochs is {max_epochs})"
+            )
         self.reduction_factor = reduction_factor
         self.mode = mode
         self._paused: dict[int, int] = {}
@@ -115,7 +119,8 @@ class ASHA(Scheduler):
             places = self._places(rung)
             for rank, (_, trial) in enumerate(rung.best(places), 1):
                 if self._paused.get(trial) == rung.epoch:
-                    return trial, f"promoted at the rung of epoch {rung.epoch}: {_ordinal(rank)} of {len(rung)}, {_places_go_on(places)}"
+                    place = f"{_ordinal(rank)} of {len(rung)}, {_places_go_on(places)}"
+                    return trial, f"promoted at the rung of epoch {rung.epoch}: {place}"
         return None
 
 

@@ -10,8 +10,8 @@ from raise_hpo.history import Decision
 class Scheduler(ABC):
     """Decides which trials go on. Losses are given so that smaller is better, whatever the objective's mode.
 
-    A scheduler learns of everything through the ``on_...`` methods, which change its state and decide nothing, and is asked
-    through `decide` and `resume`, which decide and change nothing. Replaying a journal is thus calling the former.
+    A scheduler learns of everything through the ``on_...`` methods, which change its state and decide nothing, and is
+    asked through `decide` and `resume`, which decide and change nothing. Replaying a journal is calling the former.
 
     Args:
         max_epochs: The epoch at which a trial is finished.
@@ -24,7 +24,7 @@ class Scheduler(ABC):
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """The epochs at which `decide` may answer anything but ``continue``, in rising order; checkpoints are kept there."""
+        """The epochs at which `decide` may answer anything but ``continue``, rising; checkpoints are made there."""
         return ()
 
     def on_report(self, trial: int, epoch: int, loss: float) -> None:  # noqa: B027

@@ -11,7 +11,7 @@ from raise_hpo.space import SearchSpace
 
 
 class Searcher(ABC):
-    """Proposes configurations. A proposal depends on the study's seed, the trial's number and the history, on nothing else.
+    """Proposes configurations. A proposal depends on the study's seed, the trial's number and the history alone.
 
     That is what makes a study resumable from its journal alone: a searcher keeps no state that counts.
 

@@ -107,8 +107,8 @@ class TPESearcher(OptunaSearcher):
 class GPSearcher(OptunaSearcher):
     """Bayesian optimization with a Gaussian process and expected improvement (Optuna's GPSampler).
 
-    Frugal with trials in a few continuous dimensions; slower a suggestion than `tpe`. The process needs a value for each
-    trial, so stopped and paused ones count with their last value, which for a falling loss is a cautious one.
+    Frugal with trials in a few continuous dimensions; slower a suggestion than `tpe`. The process needs a value for
+    each trial, so stopped and paused ones count with their last value, which for a falling loss is a cautious one.
 
     Args:
         space: The search space.
@@ -136,7 +136,9 @@ class GPSearcher(OptunaSearcher):
         return super()._verdict(record, history)
 
 
-def _frozen(state: str, value: float | None, values: dict[int, float], params: Config, distributions: dict[str, Any]) -> Any:
+def _frozen(
+    state: str, value: float | None, values: dict[int, float], params: Config, distributions: dict[str, Any]
+) -> Any:
     import optuna
 
     return optuna.trial.create_trial(

@@ -38,11 +38,11 @@ class SearcherContract(ABC):
         """The searcher under test."""
 
     def space(self) -> SearchSpace:
-        """The search space of the checks: every kind of dimension, conditions and a forbidden pair."""
+        """The search space of the checks: all kinds of dimensions, conditions and a forbidden pair."""
         return SearchSpace.parse(_SPACE)
 
     def test_suggestions_are_in_the_space(self) -> None:
-        """Conditions, forbidden combinations, steps and bounds hold for every suggestion, after every kind of ending."""
+        """Conditions, forbidden combinations, steps and bounds hold for every suggestion, whatever came before."""
         space = self.space()
         for config in self._sequence(self.make(space, 1), self.trials):
             space.check(config)
@@ -97,12 +97,15 @@ def _played(configs: list[Config], name: str) -> History:
 
 
 def _ending(number: int, config: Config, source: str, ending: str | None = None) -> list[Event]:
-    """A trial's events: by turns finished, stopped, paused, failed or still running, with a value from its configuration."""
+    """A trial's events: by turns finished, stopped, paused, failed or running, with a value from its configuration."""
     ending = ending or ("finished", "stopped", "finished", "paused", "failed", "running")[number % 6]
     value = float(np.log10(config["lr"]) ** 2 + config["layers"] / 10)
     events: list[Event] = [{"event": "suggested", "trial": number, "config": config, "source": source}]
     if ending == "failed":
-        return [*events, {"event": "failed", "trial": number, "kind": "nan", "cause": "nan", "attempt": 1, "retry": False}]
+        return [
+            *events,
+            {"event": "failed", "trial": number, "kind": "nan", "cause": "nan", "attempt": 1, "retry": False},
+        ]
     last = 9 if ending == "finished" else 3
     for epoch in range(1, last + 1):
         metrics = {"val_loss": value + 1 / epoch}

@@ -1,4 +1,4 @@
-"""A trial's workers: Ray actors in the trial's own placement group, joined in one torch process group, kept between trials."""
+"""A trial's workers: Ray actors in the trial's placement group, one torch process group, kept between trials."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class WorkerGroup:
         from raise_hpo.trial.worker import Worker
 
         actor = ray.remote(Worker).options(num_cpus=cpus, num_gpus=gpus)
-        self._workers = [actor.remote(rank, workers, max(1, int(cpus))) for rank in range(workers)]
+        self._workers: list[Any] = [actor.remote(rank, workers, max(1, int(cpus))) for rank in range(workers)]
         if workers > 1:
             host, port = self.call_first("host_store")
             self.call("join", host, port, timeout=_JOIN_SECONDS)
@@ -80,11 +80,15 @@ def _wait(calls: list[Any], timeout: float | None) -> list[Any]:
 def _inside(error: RayTaskError) -> TrialFailure:
     """The failure that a worker raised; anything else that came out of a worker is an error of its trainable."""
     cause = error.cause
-    return cause if isinstance(cause, TrialFailure) else TrialFailure("error", f"{type(cause).__name__}: {_line(cause)}")
+    return (
+        cause if isinstance(cause, TrialFailure) else TrialFailure("error", f"{type(cause).__name__}: {_line(cause)}")
+    )
 
 
 def _line(error: object) -> str:
     """What an exception says, in one line; Ray's messages put what happened behind the first line's generalities."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "exit_detail" in line or "died because" in line.lower() or "exit code" in line.lower()]
+    telling = [
+        line for line in lines if "exit_detail" in line or "died because" in line.lower() or "exit code" in line.lower()
+    ]
     return (telling or lines or [type(error).__name__])[0]

@@ -31,7 +31,9 @@ class Meter:
         self._energy = self._joules()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.readings["seconds"] = time.perf_counter() - self.started
         energy = self._joules()
         if energy is not None and self._energy is not None and energy >= self._energy:
@@ -55,7 +57,7 @@ class Meter:
 
 
 def _nvml_handle(device: torch.device) -> Any:
-    """NVML's handle of a CUDA device, found by UUID because CUDA may number the devices otherwise; None without NVML."""
+    """NVML's handle of a CUDA device, by UUID because CUDA may number the devices otherwise; None without NVML."""
     if device.type != "cuda":
         return None
     import pynvml

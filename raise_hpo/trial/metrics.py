@@ -39,4 +39,6 @@ def _pair(name: str, value: Any, weight: float) -> tuple[float, float]:
             return float(top), float(bottom)
         return float(value) * weight, weight
     except (TypeError, ValueError) as error:
-        raise TypeError(f"metric '{name}' must be a number or a pair (numerator, denominator), not {value!r}") from error
+        raise TypeError(
+            f"metric '{name}' must be a number or a pair (numerator, denominator), not {value!r}"
+        ) from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ from raise_hpo.trial.metrics import reduce_metrics
 from raise_hpo.trial.state import load_state, state_of
 from raise_hpo.trial.trainable import Place, Trainable
 
-LR_SCALING = {"off": lambda workers: 1.0, "linear": float, "sqrt": lambda workers: workers**0.5}
+LR_SCALING: dict[str, Callable[[int], float]] = {
+    "off": lambda workers: 1.0,
+    "linear": float,
+    "sqrt": math.sqrt,
+}
 
 
 class TrialRunner:
@@ -51,7 +56,9 @@ class TrialRunner:
         with Meter(self.place.device) as meter, self.trainable.autocast():
             trained = self._phase(self.trainable.train_epoch)
             seconds_training = max(time.perf_counter() - meter.started, 1e-9)
-            samples = self.trainable.sum_over_workers(torch.tensor(float(self.trainable.samples_seen), device=self.place.device))
+            samples = self.trainable.sum_over_workers(
+                torch.tensor(float(self.trainable.samples_seen), device=self.place.device)
+            )
             self._set_training(False)
             with torch.no_grad():
                 validated = self._phase(self.trainable.validate)

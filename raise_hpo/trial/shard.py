@@ -32,7 +32,7 @@ class ShardSampler(Sampler[int]):
 
 
 class Shard:
-    """Batches of a worker's share, moved to its device; samples are counted for throughput and for averaging metrics."""
+    """Batches of a worker's share, on its device; samples are counted for throughput and for averaging metrics."""
 
     def __init__(self, loader: DataLoader[Any], sampler: ShardSampler, trainable: Trainable) -> None:
         self.loader = loader

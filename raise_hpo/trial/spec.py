@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raise_hpo.folder import StudyFolder
+
 
 @dataclass(frozen=True)
 class TrialSpec:
@@ -47,7 +49,7 @@ class TrialSpec:
     @property
     def log_file(self) -> Path:
         """Where the trial's output and tracebacks go."""
-        return self.folder / "logs" / f"trial-{self.trial:04d}.log"
+        return StudyFolder(self.folder).log_file(self.trial)
 
     def checkpoint_path(self, epoch: int) -> str:
         """Where the checkpoint after an epoch goes, relative to the study's folder."""

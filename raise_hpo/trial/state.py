@@ -28,7 +28,7 @@ def _stateful(trainable: Trainable) -> dict[str, Any]:
 def state_of(trainable: Trainable) -> dict[str, Any]:
     """Everything needed to go on with a trial: epoch, and the state of each stateful attribute.
 
-    Random numbers need no state of their own: they are seeded anew each epoch from the trial's seed, the epoch and the rank.
+    Random numbers need no state of their own: they are seeded anew each epoch from trial's seed, epoch and rank.
     """
     parts = {
         name: value.get_state() if isinstance(value, torch.Generator) else value.state_dict()

@@ -76,7 +76,7 @@ class Trainable:
         """Train one epoch over this worker's shard and return metrics.
 
         A plain number is averaged over the workers, weighted with the samples each has seen through `shard`; a pair
-        ``(numerator, denominator)`` is summed over the workers first and divided then, for efficiencies and other ratios.
+        ``(numerator, denominator)`` is summed over the workers and divided then, for efficiencies and other ratios.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method train_epoch(self)")
 
@@ -115,13 +115,18 @@ class Trainable:
         return DistributedDataParallel(model, device_ids=devices, **ddp_options)
 
     def shard(
-        self, dataset: Dataset[Any], batch_size: int, *, shuffle: bool = True, collate: Callable[[list[Any]], Any] | None = None
+        self,
+        dataset: Dataset[Any],
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        collate: Callable[[list[Any]], Any] | None = None,
     ) -> Iterator[Any]:
         """Iterate over this worker's part of a map-style dataset in batches on this worker's device.
 
-        Shuffled, the order depends on the trial's seed and the epoch alone, and the workers' n-th batches together are the
-        n-th batch that one worker with ``world_size * batch_size`` would see. At most ``world_size - 1`` samples are left
-        out of a shuffled epoch, other ones each time; unshuffled, every sample is visited once.
+        Shuffled, the order depends on the trial's seed and the epoch alone, and the workers' n-th batches together are
+        the n-th batch that one worker with ``world_size * batch_size`` would see. At most ``world_size - 1`` samples
+        are left out of a shuffled epoch, other ones each time; unshuffled, every sample is visited once.
 
         Args:
             dataset: Anything with ``__len__`` and ``__getitem__``.
@@ -134,9 +139,11 @@ class Trainable:
         return iter(Shard(loader, sampler, self))
 
     def step(self, loss: torch.Tensor) -> None:
-        """One optimizer step on `loss` with ``self.optimizer``: gradients zeroed, backward, unscaled where fp16 needs it."""
+        """One step of ``self.optimizer`` on `loss`: gradients zeroed, backward, unscaled where fp16 needs it."""
         if self.optimizer is None:
-            raise AttributeError(f"{type(self).__name__}.build must set self.optimizer before self.step(loss) is called")
+            raise AttributeError(
+                f"{type(self).__name__}.build must set self.optimizer before self.step(loss) is called"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
         self._scaler.step(self.optimizer)

@@ -13,6 +13,7 @@ from pathlib import Path
 import ray
 import torch
 import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from raise_hpo.names import resolve_trainable
 from raise_hpo.space import flatten, nest
@@ -25,7 +26,7 @@ _PATIENCE = datetime.timedelta(minutes=5)
 
 
 class Worker:
-    """Trains one trial after another as one rank of a group. Made a Ray actor by the group; its methods are called in order.
+    """Trains one trial after another as one rank of a group. The group makes it a Ray actor.
 
     Args:
         rank: This worker's number in the group.
@@ -40,17 +41,17 @@ class Worker:
         self.device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         self._runner: TrialRunner | None = None
         self._spec: TrialSpec | None = None
-        self._store: dist.TCPStore | None = None
+        self._store: TCPStore | None = None
 
     def host_store(self) -> tuple[str, int]:
         """Open the group's rendezvous on rank 0, on a port that the system picks; its address."""
         host = ray.util.get_node_ip_address()
-        self._store = dist.TCPStore(host, 0, self.world_size, is_master=True, wait_for_workers=False, timeout=_PATIENCE)
+        self._store = TCPStore(host, 0, self.world_size, is_master=True, wait_for_workers=False, timeout=_PATIENCE)
         return host, self._store.port
 
     def join(self, host: str, port: int) -> None:
         """Join the process group: NCCL on GPUs, gloo on CPUs."""
-        store = self._store or dist.TCPStore(host, port, self.world_size, is_master=False, timeout=_PATIENCE)
+        store = self._store or TCPStore(host, port, self.world_size, is_master=False, timeout=_PATIENCE)
         backend = "nccl" if self.device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.world_size, timeout=_PATIENCE)
 
@@ -96,7 +97,7 @@ class Worker:
 
     @contextlib.contextmanager
     def _on_record(self) -> Iterator[None]:
-        """What the author's code prints goes to the trial's log; what it raises becomes a failure, its traceback logged."""
+        """What the author's code prints goes to the trial's log; what it raises is logged and becomes a failure."""
         assert self._spec is not None
         self._spec.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self._spec.log_file.open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):

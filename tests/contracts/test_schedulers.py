@@ -3,7 +3,12 @@ import pytest
 from raise_hpo.schedule import SCHEDULERS, Scheduler, make_scheduler
 from raise_hpo.testing import SchedulerContract
 
-CASES = [("none", {}), ("asha", {"mode": "stopping"}), ("asha", {"mode": "promotion"}), ("asha", {"min_epochs": 2, "reduction_factor": 2})]
+CASES = [
+    ("none", {}),
+    ("asha", {"mode": "stopping"}),
+    ("asha", {"mode": "promotion"}),
+    ("asha", {"min_epochs": 2, "reduction_factor": 2}),
+]
 
 
 def test_every_scheduler_is_held_to_the_contract() -> None:

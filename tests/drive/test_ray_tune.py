@@ -29,10 +29,19 @@ def ray() -> Iterator[LocalRay]:
         yield local
 
 
-def run(ray: LocalRay, folder: Path, slots: int = 1, default: dict[str, Any] | None = None, **changes: Any) -> tuple[History, list[Event]]:
+def run(
+    ray: LocalRay, folder: Path, slots: int = 1, default: dict[str, Any] | None = None, **changes: Any
+) -> tuple[History, list[Event]]:
     from raise_hpo.drive.ray_tune import RayTuneDriver
 
-    given = {"search_space": SPACE, "searcher": "random", "scheduler": "none", "max_epochs": 3, "budget": {"trials": 4}, "default": False}
+    given = {
+        "search_space": SPACE,
+        "searcher": "random",
+        "scheduler": "none",
+        "max_epochs": 3,
+        "budget": {"trials": 4},
+        "default": False,
+    }
     study = StudySpec.model_validate({"trainable": "tests.toys:Line", **given, **changes})
     events: list[Event] = []
     core = DecisionCore(study, events.extend, default)
@@ -44,8 +53,8 @@ def run(ray: LocalRay, folder: Path, slots: int = 1, default: dict[str, Any] | N
 
 def test_two_workers_have_the_gradient_of_one_worker_on_the_joint_batch(ray: LocalRay, tmp_path: Path) -> None:
     history, _ = run(
-        ray, tmp_path, trainable="tests.toys:Gradients", search_space={"lr": "choice([0.1])"}, max_epochs=1, budget={"trials": 1},
-        resources={"workers": 2},
+        ray, tmp_path, trainable="tests.toys:Gradients", search_space={"lr": "choice([0.1])"},
+        max_epochs=1, budget={"trials": 1}, resources={"workers": 2},
     )  # fmt: skip
     two = history.trials[0].metrics[1]
     one = TrialRunner(Gradients, {"lr": 0.1})
@@ -60,7 +69,9 @@ def test_two_workers_have_the_gradient_of_one_worker_on_the_joint_batch(ray: Loc
 
 
 def test_a_slot_keeps_its_process_group_over_trials(ray: LocalRay, tmp_path: Path) -> None:
-    history, _ = run(ray, tmp_path, trainable="tests.toys:Where", resources={"workers": 2}, budget={"trials": 20}, max_epochs=2)
+    history, _ = run(
+        ray, tmp_path, trainable="tests.toys:Where", resources={"workers": 2}, budget={"trials": 20}, max_epochs=2
+    )
     assert history.counts()["finished"] == 20
     for what in ("process", "group"):
         assert len({trial.metrics[epoch][what] for trial in history.trials for epoch in (1, 2)}) == 1
@@ -68,7 +79,12 @@ def test_a_slot_keeps_its_process_group_over_trials(ray: LocalRay, tmp_path: Pat
 
 def test_promotions_go_on_from_their_checkpoints(ray: LocalRay, tmp_path: Path) -> None:
     history, events = run(
-        ray, tmp_path, slots=2, scheduler={"asha": {"mode": "promotion", "reduction_factor": 2}}, max_epochs=4, budget={"trials": 8}
+        ray,
+        tmp_path,
+        slots=2,
+        scheduler={"asha": {"mode": "promotion", "reduction_factor": 2}},
+        max_epochs=4,
+        budget={"trials": 8},
     )
     promoted = [trial for trial in history.trials if len(trial.stays) > 1]
     assert promoted
@@ -83,7 +99,9 @@ def test_promotions_go_on_from_their_checkpoints(ray: LocalRay, tmp_path: Path) 
 
 def test_same_seed_same_decisions_and_values(ray: LocalRay, tmp_path: Path) -> None:
     def played(name: str) -> list[Any]:
-        _, events = run(ray, tmp_path / name, searcher="tpe", scheduler={"asha": {"mode": "promotion"}}, budget={"trials": 12})
+        _, events = run(
+            ray, tmp_path / name, searcher="tpe", scheduler={"asha": {"mode": "promotion"}}, budget={"trials": 12}
+        )
         for event in events:
             for key in ("seconds", "samples_per_second", "energy_joule"):
                 event.get("metrics", {}).pop(key, None)
