@@ -4,8 +4,8 @@
 
 `raise-hpo`: this project's seam, a warm worker group a slot. `plain`: a Ray Tune class Trainable that owns a group of
 workers and makes it anew for each trial. `nested`: a Tune function that runs a Ray Train `TorchTrainer`. Same model,
-data, learning rates and epochs in each, no early stopping, a checkpoint an epoch. Timed from the first call into Tune to
-its return, in a process of its own, with Ray started before. Left out: starting Ray itself, and anything that a larger
+data, learning rates and epochs in each, no early stopping, a checkpoint an epoch. Timed from the call into Tune to
+its return, in a process of its own, with Ray started before. Left out: starting Ray itself, and what a larger
 model or slower file system would add to all three alike.
 """
 
