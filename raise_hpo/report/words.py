@@ -1,0 +1,54 @@
+"""Numbers, durations and configurations as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number with so many significant digits; true and false as in YAML, a dash for nothing."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, int | float):
+        return str(value)
+    return str(value) if isinstance(value, int) else f"{value:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units: ``4.2 s``, ``3 min 05 s``, ``2 h 10 min``, ``3 d 4 h``."""
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def short_config(config: Mapping[str, Any], digits: int = 3) -> str:
+    """A configuration on one line: ``lr=0.00312 layers=2``."""
+    return " ".join(f"{key}={number(value, digits)}" for key, value in config.items())
+
+
+def percent(fraction: float) -> str:
+    """A share in per cent, with a digit after the point where it is small."""
+    return f"{100 * fraction:.0f} %" if abs(fraction) >= 0.0995 else f"{100 * fraction:.1f} %"
+
+
+def gain_words(gain: float | None) -> str:
+    """How the best value stands to the default's: ``31 % better``; empty if there is nothing to compare."""
+    if gain is None:
+        return ""
+    if abs(gain) < 0.0005:
+        return "equal"
+    return f"{percent(abs(gain))} {'better' if gain > 0 else 'worse'}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: ``1 trial``, ``3 trials``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
