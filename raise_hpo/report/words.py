@@ -35,6 +35,11 @@ def short_config(config: Mapping[str, Any], digits: int = 3) -> str:
     return " ".join(f"{key}={number(value, digits)}" for key, value in config.items())
 
 
+def energy(kwh: float) -> str:
+    """An energy in kWh, or in Wh where it is small."""
+    return f"{kwh:.3g} kWh" if kwh >= 0.1 else f"{1000 * kwh:.3g} Wh"
+
+
 def percent(fraction: float) -> str:
     """A share in per cent, with a digit after the point where it is small."""
     return f"{100 * fraction:.0f} %" if abs(fraction) >= 0.0995 else f"{100 * fraction:.1f} %"

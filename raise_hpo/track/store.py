@@ -20,7 +20,7 @@ _BATCH = 100
 _FOR_GOOD = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST")
 
 # Our own retries decide when to give up; MLflow's would take minutes. Only the tracking server is told anything.
-_SETTINGS = {
+SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
@@ -186,7 +186,7 @@ def artifact_root(folder: StudyFolder, uri: str) -> Path:
 
 
 def _quiet_client(uri: str) -> Any:
-    os.environ.update(_SETTINGS)
+    os.environ.update(SETTINGS)
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -1,0 +1,191 @@
+"""Writes ``report.html``: one file with all charts and plotly.js inside, that needs no network."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from raise_hpo.folder import StudyFolder
+from raise_hpo.history import Config, History, Trial
+from raise_hpo.report.curves import learning_curves, rungs
+from raise_hpo.report.facts import ORDER, Comparison, compare, cost, failures, ranking, turnaround
+from raise_hpo.report.figures import Figure, group_of
+from raise_hpo.report.importance import Importance, importance, importance_chart
+from raise_hpo.report.parallel import parallel_coordinates
+from raise_hpo.report.plain import algorithm
+from raise_hpo.report.progress import progress_by_epochs, progress_by_time
+from raise_hpo.report.timeline import timeline
+from raise_hpo.report.words import counted, duration, energy, gain_words, number, percent
+from raise_hpo.space import flatten
+from raise_hpo.trial.failures import KINDS
+from raise_hpo.yaml_source import dump_yaml
+
+TEMPLATE = "report.html"
+
+
+def write_report(folder: StudyFolder) -> Path:
+    """Write a study's report from its journal, as it stands now, replacing an older one in one step.
+
+    Raises:
+        JournalError: The folder holds no sound journal.
+        UserError: The journal holds no event yet.
+    """
+    draft = folder.report.with_suffix(".html.new")
+    draft.write_text(render(folder.history(), folder), encoding="utf-8")
+    os.replace(draft, folder.report)
+    return folder.report
+
+
+def render(history: History, folder: StudyFolder) -> str:
+    """The report as HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("raise_hpo.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"number": number, "percent": percent, "energy": energy}
+    return environment.get_template(TEMPLATE).render(**_content(history, folder), plotlyjs=get_plotlyjs())
+
+
+def _content(history: History, folder: StudyFolder) -> dict[str, Any]:
+    compared, found = compare(history), importance(history)
+    figures = _figures(history, found)
+    return {
+        "name": history.name,
+        "headline": _headline(history, compared),
+        "standing": _standing(history, compared),
+        "setting": _setting(history),
+        "tiles": _tiles(history),
+        "metric": history.metric,
+        "direction": "smaller" if history.mode == "min" else "larger",
+        "best": compared.best,
+        "fragment": _fragment(history, compared.best),
+        "settings": _settings(compared),
+        "default": compared.default,
+        "figures": figures,
+        "rungs": ", ".join(map(str, rungs(history))),
+        "importance": found,
+        "columns": list(dict.fromkeys(key for trial in history.trials for key in trial.config)),
+        "rows": [_row(trial, history) for trial in _in_order(history)],
+        "max_epochs": history.max_epochs,
+        "failures": [_failure(kind, trials, folder) for kind, trials in failures(history)],
+        "cost": cost(history),
+        "written": time.strftime("%Y-%m-%d %H:%M"),
+        "folder": str(folder.path.resolve()),
+    }
+
+
+def _figures(history: History, found: Importance) -> dict[str, Figure]:
+    """The charts that there is something to show in, by the id of their place."""
+    makers: dict[str, Callable[[History], Figure | None]] = {
+        "curves": learning_curves,
+        "by-time": progress_by_time,
+        "by-epochs": progress_by_epochs,
+        "importance": lambda _: importance_chart(found),
+        "parallel": parallel_coordinates,
+        "timeline": timeline,
+    }
+    return {name: drawn for name, make in makers.items() if (drawn := make(history)) is not None}
+
+
+def _headline(history: History, compared: Comparison) -> str:
+    if compared.best is None:
+        return "No trial has reported a value"
+    if compared.gain is None or compared.best is compared.default:
+        told = f"{history.metric} {number(compared.value)}"
+        return f"{told}, by the default configuration" if compared.best is compared.default else f"Best {told}"
+    words = gain_words(compared.gain)
+    relation = "as good as" if words == "equal" else f"{words} than"
+    return f"{relation[0].upper()}{relation[1:]} the default configuration"
+
+
+def _standing(history: History, compared: Comparison) -> str:
+    """The sentence under the headline: the values that it rests on."""
+    if compared.best is None:
+        return "There is nothing to compare yet; what happened to the trials is told below."
+    told = (
+        f"{history.metric} {number(compared.value)} at epoch {compared.epoch}, reached by trial {compared.best.number}"
+    )
+    if compared.default_value is not None and compared.best is not compared.default:
+        return f"{told}; the default configuration has {number(compared.default_value)} at the same epoch."
+    if compared.default is None:
+        return f"{told}; the study did not run the default configuration."
+    if compared.default_value is None:
+        return f"{told}; the default configuration has not reached that epoch."
+    return f"{told}, the default configuration; no other trial that went as far did better."
+
+
+def _setting(history: History) -> str:
+    study = history.study
+    began = time.strftime("%d %B %Y %H:%M", time.localtime(history.sessions[0][0]))
+    return (
+        f"{study['trainable']} · {algorithm(study['searcher'])} searcher · {algorithm(study['scheduler'])} scheduler · "
+        f"seed {study['seed']} · begun {began} · {history.state}{f': {history.why}' if history.why else ''}"
+    )
+
+
+def _tiles(history: History) -> list[tuple[str, str, str]]:
+    """Figure, what it is, and a remark."""
+    counts, spent, gap = history.counts(), cost(history), turnaround(history)
+    states = ", ".join(f"{counts[state]} {state}" for state in ORDER if counts[state])
+    tiles = [
+        (str(counts["total"]), "trial" if counts["total"] == 1 else "trials", states),
+        (str(history.epochs), "epochs", f"of {history.max_epochs * counts['total']} without early stopping"),
+        (duration(history.seconds), "at work", f"{counted(history.slots, 'trial')} at a time"),
+        (percent(history.busy_fraction()), "busy", f"of the slots' time; {spent.worker_hours:.2g} worker hours"),
+    ]
+    if gap is not None:
+        tiles.append((duration(gap), "turnaround", "median, from a stay's end to the next one's first batch"))
+    if spent.kwh is not None:
+        tiles.append((energy(spent.kwh), "energy", f"metered in {percent(spent.metered)} of the epochs"))
+    return tiles
+
+
+def _fragment(history: History, best: Trial | None) -> str:
+    """The best configuration as the ``config`` section of a study file, the study's own fixed keys included."""
+    if best is None:
+        return ""
+    return dump_yaml({"config": {**flatten(history.study.get("config", {})), **best.config}})
+
+
+def _settings(compared: Comparison) -> list[tuple[str, str, str, bool]]:
+    """Key, best value, default value, and whether they differ."""
+    best: Config = compared.best.config if compared.best else {}
+    default: Config = compared.default.config if compared.default else {}
+    keys = dict.fromkeys((*best, *default))
+    return [(key, number(best.get(key)), number(default.get(key)), best.get(key) != default.get(key)) for key in keys]
+
+
+def _in_order(history: History) -> list[Trial]:
+    """The best first, those without a value last."""
+    ranked = ranking(history)
+    return ranked + [trial for trial in history.trials if trial not in ranked]
+
+
+def _row(trial: Trial, history: History) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "group": group_of(trial, history),
+        "state": trial.state,
+        "source": trial.source,
+        "epoch": trial.epoch,
+        "value": trial.value,
+        "config": trial.config,
+        "why": trial.why if trial.state != "finished" else "all epochs are done",
+    }
+
+
+def _failure(kind: str, trials: list[Trial], folder: StudyFolder) -> dict[str, Any]:
+    causes: dict[str, list[int]] = {}
+    for trial in trials:
+        causes.setdefault(trial.failure[1] if trial.failure else "", []).append(trial.number)
+    told = [
+        (cause, ", ".join(map(str, numbers)), str(folder.log_file(numbers[0]).relative_to(folder.path)))
+        for cause, numbers in causes.items()
+    ]
+    return {"kind": kind, "meaning": KINDS.get(kind, ""), "count": counted(len(trials), "trial"), "causes": told}
