@@ -11,6 +11,7 @@ from traceback import extract_tb
 from types import ModuleType
 
 from raise_hpo.errors import UserError, nearest
+from raise_hpo.paths import user_path
 
 METHODS = ("build", "train_epoch", "validate")
 
@@ -31,9 +32,7 @@ def import_file(name: str, file: str, folders: list[Path]) -> ModuleType:
     Raises:
         UserError: none of the folders has the file, or it cannot be imported.
     """
-    path = next(
-        (found for folder in folders if (found := (folder / Path(file).expanduser()).resolve()).is_file()), None
-    )
+    path = next((found for folder in folders if (found := (folder / user_path(file)).resolve()).is_file()), None)
     if path is None:
         raise UserError(
             f"trainable '{name}': there is no file {file} in {' or '.join(map(str, dict.fromkeys(folders)))}"

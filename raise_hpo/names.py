@@ -7,12 +7,14 @@ imports a trainable.
 """
 
 import importlib.util
+import os
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from raise_hpo.errors import UserError, nearest
 from raise_hpo.imports import import_file, import_named, trainable_class
+from raise_hpo.paths import user_path
 
 GROUP = "raise_hpo.trainables"
 
@@ -49,12 +51,10 @@ def search_space_file(name: str | Path, folder: str | Path | None = None) -> Pat
     Raises:
         UserError: there is no such name and no such file.
     """
-    for installed in _search_space_folders():
-        path = installed / f"{name}.yaml"
-        if path.name == f"{name}.yaml" and path.is_file():
-            return path
-    path = Path(folder or ".") / Path(name).expanduser()
-    if path.is_file():
+    if str(name) in search_space_names():
+        return next(place / f"{name}.yaml" for place in _search_space_folders() if (place / f"{name}.yaml").is_file())
+    path = Path(folder or ".") / user_path(name)
+    if os.path.isfile(path):
         return path
     raise UserError(
         f"search_space '{name}' is neither a name nor a file{_similar(path)}; {nearest(name, search_space_names())}"
@@ -67,8 +67,8 @@ def study_file(path_or_name: str | Path) -> Path:
     Raises:
         UserError: there is neither; the message lists similar files and the names.
     """
-    path = Path(path_or_name).expanduser()
-    if path.is_file():
+    path = user_path(path_or_name)
+    if os.path.isfile(path):
         return path
     own = trainable_folder(str(path_or_name))
     if own is not None and (own / "study.yaml").is_file():
@@ -77,7 +77,7 @@ def study_file(path_or_name: str | Path) -> Path:
         raise UserError(
             f"trainable '{path_or_name}' brings no study.yaml; write a study file with trainable: {path_or_name}"
         )
-    kind = "a folder, not a study file" if path.is_dir() else "neither a study file nor a trainable's name"
+    kind = "a folder, not a study file" if os.path.isdir(path) else "neither a study file nor a trainable's name"
     raise UserError(f"'{path_or_name}' is {kind}{_similar(path)}; {nearest(path_or_name, _names_with_study())}")
 
 
@@ -98,7 +98,7 @@ def resolve_trainable(name: str, folder: str | Path | None = None) -> type:
     if not colon or not home or not attribute:
         valid = nearest(name, trainable_names())
         raise UserError(f"trainable '{name}' is unknown, {valid}, or package.module:Class, or path/file.py:Class")
-    folders = [Path(place).expanduser().absolute() for place in (folder, ".") if place is not None]
+    folders = [user_path(place).absolute() for place in (folder, ".") if place is not None]
     if home.endswith(".py"):
         return trainable_class(name, import_file(name, home, folders), attribute)
     return trainable_class(name, import_named(name, home, folders), attribute)
@@ -120,9 +120,9 @@ def _names_with_study() -> list[str]:
 
 def _similar(path: Path) -> str:
     """Name the files that may have been meant: near in name, or else the YAML files of the folder."""
-    folder = path if path.is_dir() else path.parent
-    if not folder.is_dir():
+    folder = path if os.path.isdir(path) else path.parent
+    if not os.path.isdir(folder):
         return f" (there is no folder {folder})"
-    files = sorted(found.name for found in folder.iterdir() if found.suffix in (".yaml", ".yml"))
+    files = sorted(found.name for found in folder.glob("[!.]*.y*ml"))
     close = get_close_matches(path.name, files, n=3) or files[:5]
     return f" (in {folder}: {', '.join(close)})" if close else ""

@@ -170,3 +170,12 @@ def test_search_spaces_by_name_and_path(tmp_path, monkeypatch):
         search_space_file("mime.yaml")
     with pytest.raises(UserError, match="neither a name nor a file"):
         search_space_file("../search_spaces/__init__")
+
+
+@pytest.mark.parametrize("name", ["~nobody/study.yaml", "x" * 5000, "no/such/folder.yaml", ""])
+def test_names_that_cannot_be_paths_are_told_too(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for find in (study_file, search_space_file, resolve_trainable):
+        with pytest.raises(UserError) as error:
+            find(name)
+        assert "\n" not in str(error.value)

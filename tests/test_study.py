@@ -36,7 +36,9 @@ data: {train: events.parquet, process: ttbar}
 """
 
 plain = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=12)
-plain |= st.sampled_from(["1e-4", "2020-01-01", "off", "null", "0x1f", "a: b", "x\ny"])
+plain |= st.sampled_from(
+    ["1e-4", "2020-01-01", "off", "null", "0x1f", "a: b", "x\ny", "~", "~0", "~/x", "./x", "~0.csv", "a/b"]
+)
 mappings = st.dictionaries(st.text("abcd_1", min_size=1, max_size=4), plain | st.lists(plain, max_size=3), max_size=3)
 
 
@@ -152,7 +154,8 @@ def test_a_study_cannot_be_changed():
         ({"max_epochs": 0, "seed": -1, "x": 1}, "(and 2 more)"),
     ],
 )
-def test_mistakes_get_one_sentence(changes, says):
+def test_mistakes_get_one_sentence(tmp_path, monkeypatch, changes, says):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as error:
         StudySpec.model_validate(SMALL | changes)
     assert says in str(error.value) and "\n" not in str(error.value)
@@ -187,13 +190,21 @@ def test_fixed_settings_are_nested():
     }
 
 
+def test_relative_paths_are_meant_from_here_in_python(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = StudySpec(**SMALL, data={"train": "a.parquet", "valid": "~/b", "process": "ttbar"})
+    assert study.data == {"train": f"{tmp_path}/a.parquet", "valid": str(Path.home() / "b"), "process": "ttbar"}
+
+
 def test_relative_paths_are_meant_from_the_study_file(tmp_path, monkeypatch):
     (tmp_path / "spaces.yaml").write_text("lr: uniform(0, 1)\n")
-    (tmp_path / "events").mkdir()
+    for folder in ("sub/events", "ttbar"):
+        (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "net.py").write_text("")
     text = (
         "trainable: net.py:Net\nsearch_space: spaces.yaml\n"
-        "data: {train: [a.parquet, s3://b/c.parquet], valid: events, process: ttbar, up: ../x, n: 3, abs: /d/e.h5}\n"
+        "data: {train: [a.parquet, s3://b/c.parquet], valid: ./events,"
+        " more: sub/events, process: ttbar, up: ../x, n: 3, abs: /d/e.h5}\n"
     )
     file = _write(tmp_path, text)
     monkeypatch.chdir("/")
@@ -201,6 +212,7 @@ def test_relative_paths_are_meant_from_the_study_file(tmp_path, monkeypatch):
     assert study.data == {
         "train": [f"{tmp_path}/a.parquet", "s3://b/c.parquet"],
         "valid": f"{tmp_path}/events",
+        "more": f"{tmp_path}/sub/events",
         "process": "ttbar",
         "up": f"{tmp_path.parent}/x",
         "n": 3,

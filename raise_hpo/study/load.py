@@ -6,11 +6,11 @@ from typing import Any, NoReturn
 
 from raise_hpo import names
 from raise_hpo.errors import UserError
+from raise_hpo.paths import absolute_data, absolute_trainable
 from raise_hpo.space import SearchSpace, SpaceError
 from raise_hpo.study.messages import Mistake, StudyError, more, told
 from raise_hpo.study.model import StudySpec
 from raise_hpo.study.overrides import Override, apply_to_space, apply_to_study, read_override, refuse_ambiguous
-from raise_hpo.study.paths import absolute_data, absolute_trainable
 from raise_hpo.yaml_source import Document, load_yaml
 
 

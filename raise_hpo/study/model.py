@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError
 
+from raise_hpo.paths import absolute_data
 from raise_hpo.space import SearchSpace, flatten, nest
 from raise_hpo.space.conversions import plain_space
 from raise_hpo.space.errors import shown
@@ -52,6 +54,11 @@ def _plain_data(value: Any) -> Any:
     )
 
 
+def _absolute_data(value: dict[str, Any]) -> dict[str, Any]:
+    """Relative paths are meant from here; those of a study file have been written out before."""
+    return dict(absolute_data(_plain_data(value), Path.cwd()))
+
+
 def _plain_config(value: dict[str, Any]) -> dict[str, Any]:
     return nest(flatten(_plain_data(value)))
 
@@ -78,7 +85,7 @@ class StudySpec(Settings):
     budget: Budget = Budget(trials=20)
     resources: Resources = Resources()
     config: Annotated[dict[str, Any], AfterValidator(_plain_config)] = Field(default_factory=dict)
-    data: Annotated[dict[str, Any], AfterValidator(_plain_data)] = Field(default_factory=dict)
+    data: Annotated[dict[str, Any], AfterValidator(_absolute_data)] = Field(default_factory=dict)
     default: bool = True
     limits: Limits = Limits()
     checkpoints: Checkpoints = Checkpoints()

@@ -7,10 +7,10 @@ from typing import Any
 
 from raise_hpo import names
 from raise_hpo.errors import UserError, nearest
+from raise_hpo.paths import absolute_data, absolute_trainable
 from raise_hpo.space import SpaceError, flatten, nest
 from raise_hpo.space.grammar import looks_like_form
 from raise_hpo.study.model import StudySpec
-from raise_hpo.study.paths import absolute_data, absolute_trainable
 from raise_hpo.yaml_source import YamlError, parse_yaml
 
 _ALGORITHMS = ("searcher", "scheduler", "stopper")
