@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import Config, History, Trial
 from raise_hpo.report.curves import learning_curves, rungs
@@ -33,8 +34,11 @@ def write_report(folder: StudyFolder) -> Path:
         JournalError: The folder holds no sound journal.
         UserError: The journal holds no event yet.
     """
+    history = folder.history()
+    if not history.study:
+        raise UserError(f"study {folder.name} has not begun: there is no event in {folder.journal}")
     draft = folder.report.with_suffix(".html.new")
-    draft.write_text(render(folder.history(), folder), encoding="utf-8")
+    draft.write_text(render(history, folder), encoding="utf-8")
     os.replace(draft, folder.report)
     return folder.report
 

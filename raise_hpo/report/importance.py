@@ -47,7 +47,7 @@ def importance(history: History) -> Importance:
         return Importance({}, len(used), 0, f"needs at least {FEWEST} trials that have reported; there are {len(used)}")
     top = max(_TOP, round(_SMALLEST_SHARE * len(used)))
     shares = _shares(used, space, top)
-    if not any(shares.values()):
+    if not shares:
         return Importance({}, len(used), top, "finds no hyperparameter that tells the best trials from the others")
     return Importance(dict(sorted(shares.items(), key=lambda item: -item[1])), len(used), top)
 
@@ -65,8 +65,10 @@ def _shares(used: list[Trial], space: SearchSpace, top: int) -> dict[str, float]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=top / len(used))
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: float(share) for name, share in found.items()}
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
+    # Optuna makes equal shares of nothing; we say that there is nothing.
+    total = sum(found.values())
+    return {name: float(share / total) for name, share in found.items()} if total > 0 else {}
 
 
 def importance_chart(found: Importance) -> Figure | None:

@@ -31,7 +31,7 @@ def parallel_coordinates(history: History) -> Figure | None:
         height=420,
         xaxis={
             "tickvals": list(range(len(names))), "ticktext": names, "showgrid": True, "zeroline": False,
-            "range": [-0.3, len(names) - 0.4], "tickangle": "auto", "fixedrange": True,
+            "range": [-0.3, len(names) - 0.4], "fixedrange": True,
         },
         yaxis={"visible": False, "range": [-0.06, 1.06], "fixedrange": True},
         annotations=[note for x, name in enumerate(names) for note in _labels(x, space.dimensions[name])],

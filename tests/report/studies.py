@@ -45,7 +45,7 @@ def curve(config: Config, epoch: int) -> Mapping[str, float]:
 
 def seconds(config: Config) -> float:
     """Duration of an epoch."""
-    return 3.0 + config["output_dim"] / 40 + config["num_node_messages"]
+    return 3.0 + config.get("output_dim", 40) / 40 + config.get("num_node_messages", 1)
 
 
 def sometimes_failing(config: Config, epoch: int) -> Mapping[str, float]:
