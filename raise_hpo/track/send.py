@@ -82,25 +82,24 @@ class Sender:
         """
         if not self.follow and not self.folder.journal.is_file():
             raise UserError(f"{self.folder.path} holds no journal.jsonl; give a study's folder")
-        lock = self._lock()
-        while True:
-            events = self.tail.read()
-            if events:
-                self._take(events)
-            elif self.input.ended:
-                break
-            else:
-                self.input.wait(_POLL_SECONDS)
-        self._close()
-        lock.close()
+        with open(self.folder.path / "mlflow.lock", "a") as file:
+            self._lock(file)
+            while True:
+                events = self.tail.read()
+                if events:
+                    self._take(events)
+                elif self.input.ended:
+                    break
+                else:
+                    self.input.wait(_POLL_SECONDS)
+            self._close()
 
-    def _lock(self) -> TextIO:
-        """Wait until the sender of an earlier driver is done."""
-        file = open(self.folder.path / "mlflow.lock", "a")  # noqa: SIM115 - held until the end
+    def _lock(self, file: TextIO) -> None:
+        """Wait until the sender of an earlier driver is done; the lock ends with the file."""
         while True:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return file
+                return
             except OSError as error:
                 if not self.follow:
                     raise UserError(f"another process is sending study {self.folder.name} to MLflow already") from error

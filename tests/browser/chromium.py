@@ -11,14 +11,19 @@ from pathlib import Path
 
 import pytest
 
-BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", 
+    "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-default-apps", "--hide-scrollbars",
     "--enable-logging=stderr", "--virtual-time-budget=10000",
 )  # fmt: skip
 
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="NO BROWSER: chromium is not installed, pages are NOT tested")
+needs_browser = pytest.mark.skipif(
+    BROWSER is None, reason="NO BROWSER: chromium is not installed, pages are NOT tested"
+)
 
 
 @dataclass
