@@ -17,7 +17,7 @@ from raise_hpo.history import ENDED, Config, Decision, History, Trial
 from raise_hpo.journal import Event
 from raise_hpo.schedule import make_scheduler
 from raise_hpo.search import make_searcher
-from raise_hpo.study import Study
+from raise_hpo.study import StudySpec
 
 INFRASTRUCTURE = ("killed", "lost")
 """Kinds of failure that say nothing about the configuration; such a trial is tried again."""
@@ -52,7 +52,7 @@ class DecisionCore:
     """
 
     def __init__(
-        self, study: Study, log: Callable[[list[Event]], None], default: Config | None = None,
+        self, study: StudySpec, log: Callable[[list[Event]], None], default: Config | None = None,
         clock: Callable[[], float] = time.time, events: Iterable[Event] = (),
     ) -> None:  # fmt: skip
         self.study = study

@@ -83,7 +83,10 @@ class StudyFolder:
         return self.logs / f"trial-{trial:04d}.log"
 
     def driver(self) -> dict[str, Any] | None:
-        """Host and process of the driver at work, or None if there is none."""
+        """Host and process of the driver at work, or None if there is none.
+
+        Not to be asked in the driver's own process: closing any descriptor of the file drops a process's POSIX locks.
+        """
         try:
             with open(self.lock, "r+") as file:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,7 +13,7 @@ from types import ModuleType
 from raise_hpo.errors import UserError, nearest
 from raise_hpo.paths import user_path
 
-METHODS = ("build", "train_epoch", "validate")
+METHODS = ("build", "train_epoch")
 
 
 def import_named(name: str, module: str, folders: Iterable[Path]) -> ModuleType:
@@ -106,7 +106,7 @@ def trainable_class(name: str, module: ModuleType, attribute: str) -> type:
         raise UserError(f"trainable '{name}' {what}, {nearest(attribute, _trainables_in(module))}")
     if lacking := _lacking(found):
         raise UserError(
-            f"trainable '{name}' lacks {', '.join(lacking)}; a trainable has the methods {', '.join(METHODS)}"
+            f"trainable '{name}' lacks {', '.join(lacking)}; a trainable has {', '.join(METHODS)} and, at will, validate"
         )
     return found
 

@@ -141,7 +141,7 @@ class Session:
 
         core = DecisionCore(self.study, log, self.default, events=before)
         tracker = Tracker(self.folder, self.study.tracking.mlflow)
-        with self.view_maker(lambda: core.history, self.folder.name) as view, _terminated_is_interrupted():
+        with self.view_maker(lambda: core.history, self.folder.name) as view:
             views.append(view)
             try:
                 self._drive(core, bool(before), view, tracker)
@@ -160,7 +160,8 @@ class Session:
         from raise_hpo.drive.cluster import LocalRay, count_slots
 
         resources = self.study.resources
-        with LocalRay() as local:
+        # Ray puts a SIGTERM handler of its own in place when it starts; ours must come after it.
+        with LocalRay() as local, _terminated_is_interrupted():
             from raise_hpo.drive.ray_tune import RayTuneDriver
 
             fit = count_slots(resources.workers, resources.cpus, resources.gpus)
@@ -223,9 +224,8 @@ def every_second(question: Callable[[], bool]) -> Callable[[], bool]:
 def _checked_trainable(study: StudySpec, trainable: type | None) -> type:
     """The trainable's class, after it has looked at the study's data."""
     found = trainable or resolve_trainable(study.trainable, study.import_from)
-    check: Callable[[Mapping[str, Any]], None] | None = getattr(found, "check_data", None)
-    if check is not None:
-        check(study.data)
+    check: Callable[[Mapping[str, Any]], None] = getattr(found, "check_data", lambda data: None)
+    check(study.data)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from json import dumps
 from typing import Annotated, Any
 
@@ -10,10 +11,16 @@ import typer
 
 def list_studies(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """List the studies here, the most recent last."""
+    from raise_hpo.errors import UserError
     from raise_hpo.folder import all_studies, studies_root
     from raise_hpo.report.summary import summary
 
-    studies = [summary(folder) for folder in all_studies()]
+    studies = []
+    for folder in all_studies():
+        try:
+            studies.append(summary(folder))
+        except UserError as error:
+            print(f"raise-hpo: {error}", file=sys.stderr)
     if json:
         print(dumps(studies))
     elif studies:

@@ -160,6 +160,10 @@ class _Orders(TuneSearcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the record."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, when Tune pickles itself for a restore of its own that never happens."""
+        return {}
+
 
 class _Reports(FIFOScheduler):
     """Tune's scheduler: takes each report to the core and its decision back."""
@@ -172,6 +176,10 @@ class _Reports(FIFOScheduler):
         goes_on = self.driver.hear(trial.trial_id, result[MESSAGE])
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as for the searcher."""
+        return {}
+
 
 class _Turn(tune.Callback):
     """A moment of every turn of Tune's loop for what the driver has to do besides."""
@@ -181,6 +189,10 @@ class _Turn(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         self.driver.each_turn()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as for the searcher."""
+        return {}
 
 
 def _bundle(cpus: float, gpus: float) -> dict[str, float]:

@@ -6,8 +6,6 @@ from raise_hpo.study.messages import StudyError
 from raise_hpo.study.model import StudySpec
 from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Tracking
 
-Study = StudySpec
-
 __all__ = [
     "Budget",
     "Checkpoints",
@@ -15,7 +13,6 @@ __all__ = [
     "Limits",
     "Objective",
     "Resources",
-    "Study",
     "StudyError",
     "StudySpec",
     "Tracking",

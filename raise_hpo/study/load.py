@@ -21,18 +21,36 @@ def load_study_file(path_or_name: str | Path, overrides: Sequence[str] = ()) -> 
     overrides from the current one.
 
     Args:
-        path_or_name: A study file, or the name of a trainable that brings one.
+        path_or_name: A study file, the name of a trainable that brings one, or ``file.py:Class`` or ``module:Class`` of
+            a trainable with an attribute ``search_space``.
         overrides: ``budget.trials=50`` for a key of the study, ``lr=loguniform(1e-5, 1e-2)`` for a dimension.
 
     Raises:
         UserError: the first mistake, with file, line, key, value and what is valid, and how many more there are.
     """
-    document = load_yaml(names.study_file(path_or_name))
+    document = _document(path_or_name)
     read = [read_override(written) for written in overrides]
     to_study = [override for override in read if override.for_study]
     study = _checked(document, to_study)
     refuse_ambiguous(study, to_study)
     return apply_to_space(study, [override for override in read if not override.for_study])
+
+
+def _document(path_or_name: str | Path) -> Document:
+    """A study file's document, or that of a trainable which brings its own search space."""
+    if ":" in str(path_or_name) and not Path(path_or_name).is_file():
+        return _own_document(str(path_or_name))
+    return load_yaml(names.study_file(path_or_name))
+
+
+def _own_document(trainable: str) -> Document:
+    space = getattr(names.resolve_trainable(trainable), "search_space", None)
+    if not space:
+        raise UserError(
+            f"trainable '{trainable}' has no attribute search_space; give it one, such as "
+            'search_space = {"lr": "loguniform(1e-4, 1e-1)"}, or write a study file'
+        )
+    return Document(trainable, {"trainable": trainable, "search_space": dict(space)})
 
 
 def _checked(document: Document, overrides: Sequence[Override]) -> StudySpec:
@@ -44,8 +62,17 @@ def _checked(document: Document, overrides: Sequence[Override]) -> StudySpec:
         _raise_placed(error.mistakes, document, overrides)
     except SpaceError:
         if isinstance(data["search_space"], dict) and isinstance(document.data["search_space"], dict):
-            SearchSpace.parse({}, document=document.below("search_space"))
+            _parse_placed(document)
         raise
+
+
+def _parse_placed(document: Document) -> None:
+    """Read the search space again where its lines are known, so that its mistake gets one."""
+    try:
+        SearchSpace.parse({}, document=document.below("search_space"))
+    except SpaceError as error:
+        line = error.line or document.line(("search_space",))
+        raise error.at("search_space", document.name, line) from None
 
 
 def _with_absolute_paths(document: Document) -> dict[str, Any]:

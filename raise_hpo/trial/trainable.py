@@ -53,10 +53,12 @@ class Trainable:
 
     Attributes:
         defaults: The default configuration, with dotted keys or nested; a study runs it as trial 0 to compare with.
+        search_space: A search space in the notation of study files, for ``raise-hpo tune file.py:Class``.
         epoch: Number of epochs that this trial has finished.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {}
+    search_space: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, place: Place | None = None) -> None:
         self.place = place or Place()
@@ -83,6 +85,14 @@ class Trainable:
     def validate(self) -> Metrics | None:
         """Measure the model without training it; metrics as in `train_epoch`."""
         return None
+
+    @classmethod
+    def check_data(cls, data: Mapping[str, Any]) -> None:
+        """Look at a study's ``data`` section before anything is started; nothing to look at unless overridden.
+
+        Raises:
+            UserError: The data cannot be used; one sentence says why.
+        """
 
     # What the framework gives
 
