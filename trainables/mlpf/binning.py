@@ -19,8 +19,8 @@ from torch import Tensor
 class Layout:
     """How the elements of a batch are cut into bins, whatever their order within an event.
 
-    Events do not share bins, and an event's ``ceil(n / bin_size)`` bins are filled evenly: what becomes of an event does
-    not depend on the others in its batch.
+    Events do not share bins, and an event's ``ceil(n / bin_size)`` bins are filled evenly: what becomes of an event
+    does not depend on the others in its batch.
 
     Attributes:
         event: ``(N,)``, the event of each element, in ascending order.

@@ -15,10 +15,12 @@ from torch.utils.data import Dataset
 
 from raise_hpo.errors import UserError, nearest
 
-from .schema import CLASS_NAMES, TOWER, TRACK, open_events, rows
+from .schema import CLASS_NAMES, TOWER, TRACK, check_events, open_events, rows
 
 SAMPLE = Path(__file__).parent / "sample"
 """The folder of the sample that ships with the package, used where the study names no data."""
+COLUMNS = ("X", "ygen")
+"""What training reads of an event file."""
 KEYS = ("train", "valid", "max_events")
 """What the ``data`` section of a study may hold: two event files, and how many events of each to use at most."""
 
@@ -71,15 +73,29 @@ def datasets(data: Mapping[str, Any]) -> tuple[EventDataset, EventDataset]:
     """Return the training and the validation events that a study's ``data`` section names.
 
     Args:
-        data: ``train`` and ``valid``, both or neither, then the packaged sample; ``max_events`` of each file, all if absent.
+        data: ``train`` and ``valid``, both or neither (then the packaged sample), and ``max_events``, how many of each
+            file to use (all if absent).
 
     Raises:
         UserError: a key is unknown, missing or has an impossible value, or a file cannot be used.
     """
-    _check(data)
-    files = [data.get(name) or SAMPLE / f"{name}.parquet" for name in ("train", "valid")]
-    train, valid = (load_events(file, data.get("max_events")) for file in files)
+    train, valid = (load_events(file, data.get("max_events")) for file in _files(data))
     return train, valid
+
+
+def check_data(data: Mapping[str, Any]) -> None:
+    """Check a study's ``data`` section and the footers of the files it names.
+
+    Raises:
+        UserError: as ``datasets``, but for what only reading the events shows.
+    """
+    for file in _files(data):
+        check_events(file, COLUMNS)
+
+
+def _files(data: Mapping[str, Any]) -> list[str | Path]:
+    _check(data)
+    return [data.get(name) or SAMPLE / f"{name}.parquet" for name in ("train", "valid")]
 
 
 def _check(data: Mapping[str, Any]) -> None:
@@ -107,7 +123,7 @@ def load_events(path: str | Path, max_events: int | None = None) -> EventDataset
 
 @lru_cache(maxsize=8)
 def _load(path: Path, changed: int, max_events: int | None) -> EventDataset:
-    table = open_events(path, ("X", "ygen")).slice(0, max_events)
+    table = open_events(path, COLUMNS).slice(0, max_events)
     (x, offsets), (y, _) = rows(table, "X"), rows(table, "ygen")
     _check_values(path, x, y, offsets)
     # Copies, as Arrow's memory may not be written to and would stay alive as a whole.

@@ -38,15 +38,15 @@ def class_weights(y: Tensor) -> Tensor:
     """Return a weight for each class, ``(6,)``: the inverse square root of its frequency, of mean 1 over the elements.
 
     Args:
-        y: ``(N, 7)``, the particles of all training events; a class without any counts as one.
+        y: ``(N, 7)``, the particles of all training events; a class that has none gets the weight of one that has one.
     """
-    counts = torch.bincount(y[:, 0].long(), minlength=len(CLASS_NAMES)).clamp(min=1).double()
-    weights = counts.rsqrt()
+    counts = torch.bincount(y[:, 0].long(), minlength=len(CLASS_NAMES)).double()
+    weights = counts.clamp(min=1).rsqrt()
     return (weights * counts.sum() / (weights * counts).sum()).float()
 
 
 def particle_momentum(y: Tensor) -> Tensor:
-    """Return the ``(N, 5)`` log pT, eta, sin phi, cos phi and log E of ``(N, 7)`` particles; no meaning where none is."""
+    """Return the ``(N, 5)`` log pT, eta, sin phi, cos phi and log E of ``(N, 7)`` particles; void where none is."""
     pt, energy = (y[:, column].clamp(min=1e-3).log() for column in (2, 6))
     return torch.stack([pt, y[:, 3], y[:, 4], y[:, 5], energy], dim=1)
 

@@ -16,6 +16,8 @@ with warnings.catch_warnings():
 
 PARTICLES = {number: name.replace(" ", "_") for number, name in enumerate(CLASS_NAMES) if number != NONE}
 """The classes that are particles, by number, as they stand in metrics' names."""
+MOMENTS = 8
+"""Sums over events that the event metrics are made of."""
 
 
 def confusion(prediction: Prediction, y: Tensor) -> Tensor:
@@ -55,29 +57,31 @@ def _sums(vectors: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def event_moments(sums: Tensor) -> Tensor:
-    """Return what `event_metrics` needs of `event_sums`, ``(7,)``, summable over batches and workers."""
-    response, shift = sums[:, 0] / sums[:, 1], sums[:, 2] - sums[:, 3]
-    parts = [torch.ones_like(shift), response, response**2, shift, shift**2, sums[:, 2], sums[:, 3]]
-    return torch.stack(parts, 1).sum(0)
+    """Return what `event_metrics` needs of `event_sums`, ``(MOMENTS,)``, summable over batches and workers."""
+    # An event without true particles has no response, but a missing pT.
+    true = sums[:, 1] > 0
+    response, shift = torch.where(true, sums[:, 0] / sums[:, 1], 0.0), sums[:, 2] - sums[:, 3]
+    parts = [true, response, response**2, torch.ones_like(shift), shift, shift**2, sums[:, 2], sums[:, 3]]
+    return torch.stack([part.double() for part in parts], 1).sum(0)
 
 
 def event_metrics(moments: Tensor) -> dict[str, float]:
     """Return response and resolution of the event's sum of pT and missing pT (MET), from summed `event_moments`.
 
-    ``sumpt_response`` and ``sumpt_resolution``: mean and standard deviation over the events of predicted by true sum of
-    pT. ``met_response``: mean predicted by mean true MET. ``met_resolution``: standard deviation of predicted minus true
-    MET, in GeV.
+    ``sumpt_response`` and ``sumpt_resolution``: mean and standard deviation, over the events, of predicted by true sum
+    of pT. ``met_response``: mean predicted by mean true MET. ``met_resolution``: standard deviation of predicted minus
+    true MET, in GeV.
     """
-    count, ratio, ratio2, shift, shift2, met, true_met = moments.tolist()
-    return {
-        "sumpt_response": ratio / count,
-        "sumpt_resolution": _deviation(count, ratio, ratio2),
+    with_particles, ratio, ratio2, events, shift, shift2, met, true_met = moments.unbind()
+    metrics = {
+        "sumpt_response": ratio / with_particles,
+        "sumpt_resolution": _deviation(with_particles, ratio, ratio2),
         "met_response": met / true_met,
-        "met_resolution": _deviation(count, shift, shift2),
+        "met_resolution": _deviation(events, shift, shift2),
     }
+    return {name: value.item() for name, value in metrics.items()}
 
 
-def _deviation(count: float, total: float, squares: float) -> float:
-    # Rounding can make the variance of equal values slightly negative; `max` would turn NaN into 0.
-    variance = squares / count - (total / count) ** 2
-    return 0.0 if variance < 0 else variance**0.5
+def _deviation(count: Tensor, total: Tensor, squares: Tensor) -> Tensor:
+    # Rounding can make the variance of equal values slightly negative.
+    return (squares / count - (total / count) ** 2).clamp(min=0).sqrt()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch
@@ -53,8 +53,8 @@ def measured_momentum(x: Tensor) -> Tensor:
 def element_features(x: Tensor) -> Tensor:
     """Return ``(N, 15)`` features of order one.
 
-    Common to both kinds are the element's momentum and what kind it is. Columns 6 to 11 mean different things for tracks
-    and towers and get columns of their own, 0 for the other kind, so that each kind has weights of its own.
+    Common to both kinds are the element's momentum and what kind it is. Columns 6 to 11 mean different things for
+    tracks and towers and get columns of their own, 0 for the other kind, so that each kind has weights of its own.
     """
     track, tower = (x[:, 0:1] == kind for kind in (TRACK, TOWER))
     deposits = torch.asinh(x[:, 6:8])
@@ -84,7 +84,9 @@ class GHConv(nn.Module):
             alike = norm * (adjacency @ (norm * alike))
         else:
             alike = adjacency @ alike
-        return self.activation(torch.lerp(unlike, alike, torch.sigmoid(gate + self.gate_bias)))
+        gate = torch.sigmoid(gate + self.gate_bias)
+        mixed: Tensor = self.activation(gate * alike + (1 - gate) * unlike)
+        return mixed
 
 
 class GraphLayer(nn.Module):
@@ -97,6 +99,8 @@ class GraphLayer(nn.Module):
     along which `GHConv` then passes ``num_node_messages`` messages.
     """
 
+    rotations: Tensor
+
     def __init__(self, inputs: int, settings: Settings) -> None:
         super().__init__()
         hidden = [settings.ffn_dist_hidden_dim] * settings.ffn_dist_num_layers
@@ -105,8 +109,7 @@ class GraphLayer(nn.Module):
         self.register_buffer("rotations", torch.randn(settings.distance_dim, MAX_ROTATIONS))
         widths = [inputs] + [settings.output_dim] * settings.num_node_messages
         self.messages = nn.ModuleList(
-            GHConv(before, after, settings.activation, settings.normalize_degrees)
-            for before, after in zip(widths, widths[1:], strict=False)
+            GHConv(before, after, settings.activation, settings.normalize_degrees) for before, after in pairwise(widths)
         )
         self.dropout = nn.Dropout(settings.dropout / 2)
         self.dist_mult, self.clip_value_low = settings.dist_mult, settings.clip_value_low

@@ -36,7 +36,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    lr: float = Field(default=1e-3, gt=0)
+    lr: float = Field(default=1e-4, gt=0)
     expdecay_decay_steps: int = Field(default=2000, ge=1)
     batch_size: int = Field(default=4, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)

@@ -11,11 +11,14 @@ from torch.optim.lr_scheduler import ExponentialLR
 import raise_hpo
 from raise_hpo.errors import UserError
 
-from .data import Events, collate, datasets
+from .data import Events, check_data, collate, datasets
 from .loss import Losses, class_weights, losses
-from .metrics import class_metrics, confusion, event_metrics, event_moments, event_sums
+from .metrics import MOMENTS, class_metrics, confusion, event_metrics, event_moments, event_sums
 from .net import MLPFNet, Prediction
+from .schema import CLASS_NAMES
 from .settings import Settings, read_settings
+
+Reported = dict[str, float | tuple[float, float]]
 
 DECAY_RATE = 0.99
 """What the learning rate is multiplied with in ``expdecay_decay_steps`` optimizer steps, as published."""
@@ -29,6 +32,15 @@ class MLPF(raise_hpo.Trainable):
     """
 
     defaults: ClassVar[Mapping[str, Any]] = Settings().model_dump()
+
+    @classmethod
+    def check_data(cls, data: Mapping[str, Any]) -> None:
+        """Check the event files that a study names before anything is started.
+
+        Raises:
+            UserError: a file is missing or is not whole, or the section has a mistake.
+        """
+        check_data(data)
 
     def build(self, config: Mapping[str, Any]) -> None:
         """Make network, optimizer and learning-rate schedule.
@@ -46,9 +58,9 @@ class MLPF(raise_hpo.Trainable):
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr)
         self.lr_schedule = ExponentialLR(self.optimizer, DECAY_RATE ** (1 / settings.expdecay_decay_steps))
 
-    def train_epoch(self) -> dict[str, float]:
+    def train_epoch(self) -> Reported:
         """One optimizer step per batch; the mean losses over the epoch's events."""
-        total = torch.zeros(len(Losses._fields), device=self.device)
+        total = self._zeros(len(Losses._fields))
         for events in self.shard(self.train_events, self.batch_size, collate=collate):
             _, loss = self._predict(events)
             self.step(loss.total)
@@ -56,23 +68,27 @@ class MLPF(raise_hpo.Trainable):
             total += torch.stack(loss).detach() * len(events.sizes)
         return self._mean_losses("train", total)
 
-    def validate(self) -> dict[str, float | tuple[float, float]]:
+    def validate(self) -> Reported:
         """The mean losses over the validation events, and the metrics of `class_metrics` and `event_metrics`."""
-        total = torch.zeros(len(Losses._fields), device=self.device)
-        counts, moments = torch.zeros(()), torch.zeros(7, dtype=torch.float64, device=self.device)
-        counts = counts.to(self.device)
+        total, moments = self._zeros(len(Losses._fields)), self._zeros(MOMENTS)
+        counts = self._zeros(len(CLASS_NAMES), len(CLASS_NAMES))
         for events in self.shard(self.valid_events, self.batch_size, shuffle=False, collate=collate):
             prediction, loss = self._predict(events)
             total += torch.stack(loss) * len(events.sizes)
-            counts = counts + confusion(prediction, events.y)
+            counts += confusion(prediction, events.y)
             moments += event_moments(event_sums(prediction, events.y, events.sizes))
-        events_seen = event_metrics(self.sum_over_workers(moments))
-        return {**self._mean_losses("val", total), **class_metrics(counts), **events_seen}
+        # A deviation is no ratio of sums, so that the workers' moments are added here and not by the framework.
+        moments = self.sum_over_workers(moments)
+        return {**self._mean_losses("val", total), **class_metrics(counts), **event_metrics(moments)}
 
     def _predict(self, events: Events) -> tuple[Prediction, Losses]:
         prediction = self.model(events.x, events.sizes)
         return prediction, losses(prediction, events.y, events.sizes, self.class_weights)
 
-    def _mean_losses(self, phase: str, total: torch.Tensor) -> dict[str, float]:
-        loss, cls, reg = (total / max(self.samples_seen, 1)).tolist()
-        return {f"{phase}_loss": loss, f"{phase}_loss_cls": cls, f"{phase}_loss_reg": reg}
+    def _zeros(self, *shape: int) -> torch.Tensor:
+        return torch.zeros(shape, dtype=torch.float64, device=self.device)
+
+    def _mean_losses(self, phase: str, total: torch.Tensor) -> Reported:
+        """The losses, summed over events, as pairs: a worker without events then counts for nothing."""
+        names = (f"{phase}_loss", f"{phase}_loss_cls", f"{phase}_loss_reg")
+        return {name: (loss, self.samples_seen) for name, loss in zip(names, total.tolist(), strict=True)}

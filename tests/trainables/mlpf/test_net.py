@@ -133,6 +133,18 @@ def test_messages_reach_other_elements() -> None:
     assert (x.grad[1:, 1] != 0).all()
 
 
+@pytest.mark.parametrize("layernorm", [True, False])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_half_precision_changes_little(layernorm: bool, normalize: bool) -> None:
+    # One bin: rounding may send an element to another one.
+    model, events = net(bin_size=64, layernorm=layernorm, normalize_degrees=normalize), fakes.batch(40, 60)
+    full = model(events.x, events.sizes)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = model(events.x, events.sizes)
+    torch.testing.assert_close(half.momentum, full.momentum, rtol=0, atol=0.05)
+    torch.testing.assert_close(half.logits.float(), full.logits, rtol=0, atol=0.05)
+
+
 def test_rotations_are_fixed_and_saved() -> None:
     model = net()
     saved = {name for name in model.state_dict() if name.endswith("rotations")}

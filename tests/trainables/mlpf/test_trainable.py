@@ -120,12 +120,6 @@ def test_the_validation_loss_does_not_depend_on_the_batch_size(data: dict[str, s
     assert first == pytest.approx(second, rel=1e-5)
 
 
-def test_it_trains_in_bfloat16(data: dict[str, str]) -> None:
-    config = {**MLPF.defaults, "layernorm": True}
-    half, full = (TrialRunner(MLPF, config, Place(data=data, precision=name)) for name in ("bf16", "fp32"))
-    assert half.epoch()["val_loss"] == pytest.approx(full.epoch()["val_loss"], rel=0.02)
-
-
 def test_nan_is_not_hidden(data: dict[str, str]) -> None:
     trial = runner(data)
     with torch.no_grad():
