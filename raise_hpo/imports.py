@@ -106,7 +106,7 @@ def trainable_class(name: str, module: ModuleType, attribute: str) -> type:
         raise UserError(f"trainable '{name}' {what}, {nearest(attribute, _trainables_in(module))}")
     if lacking := _lacking(found):
         raise UserError(
-            f"trainable '{name}' lacks {', '.join(lacking)}; a trainable has {', '.join(METHODS)} and, at will, validate"
+            f"trainable '{name}' lacks {', '.join(lacking)}; it has {', '.join(METHODS)} and, at will, validate"
         )
     return found
 

@@ -123,7 +123,7 @@ def test_a_file_whose_name_is_taken_or_no_module_name_gets_its_own(tmp_path, ste
     [
         (CLASS.format(name="Network"), "Network_", "does not exist, did you mean 'Network'? valid: Network"),
         ("Net = 3\n", "Net", "is not a class, valid: none"),
-        ("class Net:\n    def build(self, config): ...\n", "Net", "lacks train_epoch; a trainable has"),
+        ("class Net:\n    def build(self, config): ...\n", "Net", "lacks train_epoch; it has"),
         ("class Net:\n    build = train_epoch = validate = 3\n", "Net", "lacks build, train_epoch"),
         ("import torchh\n", "Net", "ModuleNotFoundError: No module named 'torchh' ("),
         ("x = 1\ny = 1 / 0\n", "Net", "ZeroDivisionError: division by zero ("),

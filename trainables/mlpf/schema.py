@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -122,16 +123,32 @@ def open_events(path: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
         UserError: the file is missing, is not readable Parquet, or a column is missing or of another type.
     """
     wanted = list(_TYPES if columns is None else columns)
-    if not Path(path).is_file():
-        raise UserError(f"no event file '{path}'; make one with 'raise-hpo data generate mlpf'")
-    try:
-        present = pq.read_schema(path)
-        _check_columns(path, present, wanted)
+    check_events(path, wanted)
+    with _readable(path):
         table = pq.read_table(path, columns=wanted, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"'{path}' is not a readable Parquet file: {_first_line(error)}") from error
     _check_lengths(path, table)
     return table
+
+
+def check_events(path: str | Path, columns: Sequence[str]) -> None:
+    """Check an event file by its footer, whatever its size.
+
+    Raises:
+        UserError: the file is missing, is not whole Parquet, or a column is missing or of another type.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"no event file '{path}'; make one with 'raise-hpo data generate mlpf'")
+    with _readable(path):
+        present = pq.read_schema(path)
+    _check_columns(path, present, columns)
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"'{path}' is not a readable Parquet file: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
