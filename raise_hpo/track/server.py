@@ -77,7 +77,9 @@ class MlflowServer:
             f"{self.address}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}"
         )
         with suppress(OSError, ValueError, KeyError), urllib.request.urlopen(request, timeout=10) as answer:
-            return f"{self.address}/#/experiments/{json.load(answer)['experiment']['experiment_id']}"
+            number = json.load(answer)["experiment"]["experiment_id"]
+            # Without the run list's own address, MLflow opens a page about language-model traces.
+            return f"{self.address}/#/experiments/{number}/runs?workflowType=machine_learning"
         return self.address
 
     def __enter__(self) -> MlflowServer:

@@ -17,6 +17,8 @@ from raise_hpo.track.updates import RunUpdate
 
 _JOURNAL, _TRIAL, _STUDY, _EPOCH = "raise_hpo.journal", "raise_hpo.trial", "raise_hpo.study", "raise_hpo.epoch"
 _BATCH = 100
+# MLflow shows experiments of this kind as trainings; without it, as traces of language models.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _FOR_GOOD = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST")
 
 # Our own retries decide when to give up; MLflow's would take minutes. Only the tracking server is told anything.
@@ -95,7 +97,8 @@ class Store:
 
     def _create_experiment(self, client: Any) -> str:
         location = None if self.uri.startswith("http") else artifact_root(self.folder, self.uri).as_uri()
-        return str(client.create_experiment(self.experiment_name, artifact_location=location))
+        made = client.create_experiment(self.experiment_name, artifact_location=location, tags=_EXPERIMENT_TAGS)
+        return str(made)
 
     def _search(self, client: Any) -> Iterator[Any]:
         from mlflow.entities import ViewType
