@@ -7,8 +7,6 @@ READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 STUDY ?= mlpf
 
-export OMP_NUM_THREADS ?= 1
-
 .PHONY: tune test lint bench clean
 
 tune: $(READY)

@@ -51,7 +51,8 @@ def tune(
 
     Args:
         study: A study file, the name of a trainable that brings one, a study file's content, or a `StudySpec`.
-        trainable: The trainable's class, if it is not to be imported by the name in the study file.
+        trainable: The trainable's class, if it is not to be imported by the name in the study file, as in a notebook.
+            With it, a study's content needs neither ``trainable`` nor, if the class has one, ``search_space``.
         name: The study's name; the trainable's name and a number if not given.
         slots: Trials at a time; as many as fit if not given.
 
@@ -60,7 +61,7 @@ def tune(
     """
     from raise_hpo.session import Session
 
-    session = Session.start(_spec(study), name=name, trainable=trainable, slots=slots)
+    session = Session.start(_spec(study, trainable), name=name, trainable=trainable, slots=slots)
     session.run()
     return Study(session.folder)
 
@@ -74,9 +75,18 @@ def load_study(reference: str | None = None) -> Study:
     return Study(find_study(reference))
 
 
-def _spec(study: str | Path | Mapping[str, Any] | StudySpec) -> StudySpec:
+def _spec(study: str | Path | Mapping[str, Any] | StudySpec, trainable: type | None) -> StudySpec:
     if isinstance(study, StudySpec):
         return study
     if isinstance(study, Mapping):
-        return StudySpec.model_validate(dict(study))
+        return StudySpec.model_validate({**_of_class(trainable), **study})
     return load_study_file(str(study))
+
+
+def _of_class(trainable: type | None) -> dict[str, Any]:
+    """What a class says of its study."""
+    if trainable is None:
+        return {}
+    space = getattr(trainable, "search_space", None)
+    name = f"{trainable.__module__}:{trainable.__qualname__}"
+    return {"trainable": name, **({"search_space": dict(space)} if space else {})}

@@ -104,15 +104,18 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.seq = 0
-        kept = 0
+        self._size = 0
         if path.exists():
             for event in iterate(path):
                 self.seq = event["seq"] + 1
-                kept += len(encode(event))
+                self._size += len(encode(event))
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-        # What a killed writer left of its last line must not stand in front of the next one.
-        os.ftruncate(self._file, kept)
-        os.lseek(self._file, kept, os.SEEK_SET)
+        self._cut_back()
+
+    def _cut_back(self) -> None:
+        """Remove what a killed or failed write left of a line: it must not stand in front of the next one."""
+        os.ftruncate(self._file, self._size)
+        os.lseek(self._file, self._size, os.SEEK_SET)
 
     def append(self, events: Iterable[Event]) -> None:
         """Number, write and sync events in one go; they are on disk when this returns.
@@ -120,17 +123,19 @@ class Journal:
         Raises:
             JournalError: The file system refused (full, quota, gone); nothing must be acted upon then.
         """
-        raw = b""
-        for event in events:
-            raw += encode({"seq": self.seq, **event})
-            self.seq += 1
+        numbered = [{"seq": seq, **event} for seq, event in enumerate(events, self.seq)]
+        raw = b"".join(map(encode, numbered))
         try:
             _write_all(self._file, raw)
             os.fdatasync(self._file)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._cut_back()
             raise JournalError(
                 f"{self.path} cannot be written ({error.strerror}); the study stops here, resumable"
             ) from error
+        self._size += len(raw)
+        self.seq += len(numbered)
 
     def close(self) -> None:
         """Close the file."""

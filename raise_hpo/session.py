@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 import time
@@ -11,14 +10,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
+from raise_hpo.checkpoints import drop_surplus, keep_best
 from raise_hpo.decide import DecisionCore, versions
 from raise_hpo.defaults import default_config
 from raise_hpo.errors import UserError
 from raise_hpo.folder import DriverLock, StudyFolder, new_study_folder
 from raise_hpo.history import Config, History
-from raise_hpo.journal import Event, Journal, read
+from raise_hpo.journal import Event, Journal, JournalError, read
 from raise_hpo.names import resolve_trainable
 from raise_hpo.study import StudySpec
 
@@ -148,6 +146,8 @@ class Session:
             except KeyboardInterrupt:
                 core.stop("interrupted", "interrupted by the user or the system")
                 raise
+            except JournalError:
+                raise
             except Exception as error:
                 core.stop("failed", f"{type(error).__name__}: {error}")
                 raise
@@ -187,25 +187,10 @@ class Session:
         from raise_hpo.report.html import write_report
 
         if history.trials:
-            keep_best(self.folder, history, self.study)
+            keep_best(self.folder, history)
+            drop_surplus(self.folder.path, history, self.study.checkpoints.keep)
             write_report(self.folder)
         self.folder.stop_request.unlink(missing_ok=True)
-
-
-def keep_best(folder: StudyFolder, history: History, study: StudySpec) -> None:
-    """Write the best configuration and its checkpoint to ``best/``; drop checkpoints that nothing will go on from."""
-    ended = [trial for trial in history.trials if trial.state in ("finished", "stopped", "failed") and trial.checkpoint]
-    best = history.best()
-    if best is not None:
-        folder.best.mkdir(exist_ok=True)
-        (folder.best / "config.yaml").write_text(yaml.safe_dump(best.config, sort_keys=False))
-        if best.checkpoint and (folder.path / best.checkpoint[1]).exists():
-            shutil.copyfile(folder.path / best.checkpoint[1], folder.best / "checkpoint.pt")
-    finished = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
-    kept = sorted(finished, key=lambda trial: history.loss(trial.value or 0.0))[: study.checkpoints.keep]
-    for trial in ended:
-        if trial not in kept and trial is not best and trial.checkpoint:
-            (folder.path / trial.checkpoint[1]).unlink(missing_ok=True)
 
 
 def every_second(question: Callable[[], bool]) -> Callable[[], bool]:

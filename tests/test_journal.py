@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -89,12 +91,24 @@ def test_a_missing_journal_is_one_sentence(tmp_path: Path) -> None:
         read(tmp_path / "journal.jsonl")
 
 
-def test_a_full_disk_is_said(tmp_path: Path) -> None:
-    full = Path("/dev/full")
-    journal = Journal(tmp_path / "journal.jsonl")
-    import os
+def test_a_full_disk_is_said_and_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 2)
+    write = os.write
 
-    os.dup2(os.open(full, os.O_WRONLY), journal._file)
-    with pytest.raises(JournalError, match="No space left on device"):
+    def half(file: int, raw: bytes) -> int:
+        if len(raw) < 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, raw[: len(raw) // 2])
+
+    with Journal(path) as journal:
+        monkeypatch.setattr(os, "write", half)
+        with pytest.raises(JournalError, match="No space left on device"):
+            journal.append([{"event": "reported", "trial": 1, "epoch": 1}])
+        monkeypatch.undo()
         journal.append([{"event": "resumed"}])
-    journal.close()
+    assert [(event["seq"], event["event"]) for event in read(path)] == [
+        (0, "reported"),
+        (1, "reported"),
+        (2, "resumed"),
+    ]

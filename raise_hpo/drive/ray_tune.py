@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher as TuneSearcher
 
+from raise_hpo.checkpoints import drop_surplus
 from raise_hpo.decide import DecisionCore, Done, Run
 from raise_hpo.drive.cluster import SLOT_RESOURCE
 from raise_hpo.drive.slot import MESSAGE, RESOURCES, SPEC, Slot
-from raise_hpo.history import Trial
+from raise_hpo.history import ENDED, Trial
 from raise_hpo.trial.spec import Began, Broke, EpochDone, TrialSpec
 
 _LOST = "the slot's process died with its node or was killed"
@@ -36,7 +37,7 @@ class RayTuneDriver:
     """
 
     def __init__(
-        self, core: DecisionCore, folder: Path, cache: Path | None, slots: int, trainable: type | None = None,
+        self, core: DecisionCore, folder: Path, cache: Path, slots: int, trainable: type | None = None,
         stop_requested: Callable[[], bool] = lambda: False, each_turn: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.core = core
@@ -49,26 +50,48 @@ class RayTuneDriver:
         self.running: dict[str, int] = {}
         self.stopping = False
         self._slot_numbers: dict[str, str] = {}
+        self._raised: Exception | None = None
 
     def run(self) -> None:
-        """Run until the study is over, or until a stop is requested and the running epochs are done."""
+        """Run until the study is over, or until a stop is requested and the running epochs are done.
+
+        Raises:
+            UserError: What the core or the journal raised while Tune was asking it.
+        """
+        try:
+            self._tuner().fit()
+        except Exception:
+            # Tune hands on a text of what was raised inside it; the exception itself says it better.
+            if self._raised is not None:
+                raise self._raised from None
+            raise
+
+    def _tuner(self) -> tune.Tuner:
         resources = self.core.study.resources
         bundles = [{SLOT_RESOURCE: 1.0}] + [_bundle(resources.cpus, resources.gpus)] * resources.workers
         # One pending trial at a time, Tune's default, would start a hundred slots one after another.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.slots)
-        with tempfile.TemporaryDirectory(dir=self.cache, prefix="tune-") as storage:
-            tune.Tuner(
-                tune.with_resources(Slot, tune.PlacementGroupFactory(bundles, strategy="PACK")),
-                tune_config=tune.TuneConfig(
-                    search_alg=_Orders(self), scheduler=_Reports(self), num_samples=-1, reuse_actors=True
-                ),
-                run_config=tune.RunConfig(
-                    name="study", storage_path=storage, verbose=0, callbacks=[_Turn(self)],
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                ),
-            ).fit()  # fmt: skip
+        return tune.Tuner(
+            tune.with_resources(Slot, tune.PlacementGroupFactory(bundles, strategy="PACK")),
+            tune_config=tune.TuneConfig(
+                search_alg=_Orders(self), scheduler=_Reports(self), num_samples=-1, reuse_actors=True
+            ),
+            run_config=tune.RunConfig(
+                name="tune", storage_path=str(self.cache), verbose=0, callbacks=[_Turn(self)],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )  # fmt: skip
 
     # What Tune asks and tells
+
+    @contextmanager
+    def noting_what_is_raised(self) -> Iterator[None]:
+        """Keep an exception that is about to pass through Tune."""
+        try:
+            yield
+        except Exception as error:
+            self._raised = error
+            raise
 
     def order(self, tune_id: str) -> dict[str, Any] | str | None:
         """What a free slot should run: a Tune configuration, None for nothing now, or that the search is over."""
@@ -106,17 +129,19 @@ class RayTuneDriver:
         if isinstance(message, Broke):
             self.core.failed(number, message.kind, message.cause)
             return False
-        before = self.core.history.trials[number].checkpoint
+        trial = self.core.history.trials[number]
+        before = trial.checkpoint
         decision = self.core.report(number, message.epoch, message.metrics, message.checkpoint, message.first_batch)
-        self._prune(number, before)
+        self._prune(trial, before)
         self.stopping = self.stopping or self.stop_requested()
         return decision.action == "continue" and not self.stopping
 
-    def _prune(self, number: int, before: tuple[int, str] | None) -> None:
-        """Remove the checkpoint that a newer one, known to the journal by now, has replaced."""
-        now = self.core.history.trials[number].checkpoint
-        if before is not None and before != now:
+    def _prune(self, trial: Trial, before: tuple[int, str] | None) -> None:
+        """Remove the checkpoint that a newer one, in the journal by now, has replaced, and those of ended trials."""
+        if before is not None and before != trial.checkpoint:
             (self.folder / before[1]).unlink(missing_ok=True)
+        if trial.state in ENDED:
+            drop_surplus(self.folder, self.core.history, self.core.study.checkpoints.keep)
 
     def _spec(self, trial: Trial) -> TrialSpec:
         study = self.core.study
@@ -148,7 +173,8 @@ class _Orders(TuneSearcher):
         self.driver = driver
 
     def suggest(self, trial_id: str) -> Any:
-        return self.driver.order(trial_id)
+        with self.driver.noting_what_is_raised():
+            return self.driver.order(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         if error:
@@ -173,7 +199,8 @@ class _Reports(FIFOScheduler):
         self.driver = driver
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
-        goes_on = self.driver.hear(trial.trial_id, result[MESSAGE])
+        with self.driver.noting_what_is_raised():
+            goes_on = self.driver.hear(trial.trial_id, result[MESSAGE])
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.cluster import LocalRay
 from raise_hpo.history import History
-from raise_hpo.journal import Event
+from raise_hpo.journal import Event, JournalError
 from raise_hpo.study import StudySpec
 from raise_hpo.trial.runner import TrialRunner
 
@@ -148,3 +148,17 @@ def test_fractions_of_a_gpu_do_not_reach_over_two() -> None:
     from raise_hpo.drive.cluster import _gpu_places
 
     assert [_gpu_places(4, share) for share in (0.25, 0.4, 0.5, 1, 2)] == [16, 8, 8, 4, 2]
+
+
+def test_a_journal_that_cannot_be_written_ends_the_run_with_its_sentence(ray: LocalRay, tmp_path: Path) -> None:
+    from raise_hpo.drive.ray_tune import RayTuneDriver
+
+    def full(events: list[Event]) -> None:
+        if any(event["event"] == "reported" for event in events):
+            raise JournalError("journal.jsonl cannot be written (No space left on device)")
+
+    study = StudySpec.model_validate({"trainable": "tests.toys:Line", "search_space": SPACE, "max_epochs": 3})
+    core = DecisionCore(study, full)
+    core.begin("full", 1, {})
+    with pytest.raises(JournalError, match="No space left on device"):
+        RayTuneDriver(core, tmp_path, ray.cache, 1).run()

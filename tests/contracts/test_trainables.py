@@ -1,0 +1,22 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from raise_hpo.names import resolve_trainable, trainable_names
+from raise_hpo.testing import TrainableContract
+from raise_hpo.trial.trainable import Trainable
+
+# A few events of the packaged samples are enough for promises that hold at any size.
+SMALL = {"mlpf": {"max_events": 8}}
+
+
+@pytest.mark.parametrize("name", trainable_names())
+class TestTrainables(TrainableContract):
+    @pytest.fixture(autouse=True)
+    def _of_name(self, name: str) -> None:
+        self.name = name
+        self.data: Mapping[str, Any] = SMALL[name]
+
+    def trainable(self) -> type[Trainable]:
+        return resolve_trainable(self.name)
