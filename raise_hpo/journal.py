@@ -7,6 +7,7 @@ dropped, a damaged line before it is an error with its number.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
