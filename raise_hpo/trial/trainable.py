@@ -162,7 +162,8 @@ class Trainable:
     def autocast(self) -> AbstractContextManager[Any]:
         """The mixed-precision context that the study's ``resources.precision`` asks for; nothing at fp32."""
         dtype = _AUTOCAST.get(self.place.precision)
-        return torch.autocast(self.device.type, dtype=dtype) if dtype else nullcontext()
+        # Autocast's cache of cast weights would outlive the optimizer's steps, since one context spans an epoch.
+        return torch.autocast(self.device.type, dtype=dtype, cache_enabled=False) if dtype else nullcontext()
 
     def sum_over_workers(self, value: torch.Tensor) -> torch.Tensor:
         """The sum of a tensor over all workers of the trial; the tensor itself with one worker."""

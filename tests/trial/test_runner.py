@@ -70,6 +70,15 @@ def test_the_learning_rate_grows_with_the_workers(rule: str, factor: float) -> N
     assert runner.trainable.schedule.base_lrs == [pytest.approx(Line.defaults["lr"] * factor)]
 
 
+def test_half_precision_trains_as_full_precision_does() -> None:
+    config = {**Line.defaults, "dropout": 0.0, "lr": 0.01}
+    full, half = (TrialRunner(Line, config, Place(precision=precision)) for precision in ("fp32", "bf16"))
+    for _ in range(5):
+        expected, found = full.epoch()["val_loss"], half.epoch()["val_loss"]
+    assert found == pytest.approx(expected, rel=0.05)
+    assert expected < 0.8 * TrialRunner(Line, config).epoch()["val_loss"]
+
+
 def test_a_checkpoint_holds_model_optimizer_and_schedule() -> None:
     runner = TrialRunner(Line, dict(Line.defaults))
     runner.epoch()
