@@ -8,10 +8,13 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from raise_hpo.errors import UserError
 
 SLOT_RESOURCE = "raise_hpo_slot"
 """A resource that every node we start has plenty of; a trial's supervising actor takes a bit of it and no CPU."""
@@ -43,6 +46,9 @@ class LocalRay:
     Args:
         cpus: CPU cores to give out; all of this machine's if None.
         gpus: GPUs to give out; all of this machine's if None.
+
+    Raises:
+        UserError: This process is connected to a Ray already.
     """
 
     def __init__(self, cpus: int | None = None, gpus: int | None = None) -> None:
@@ -59,9 +65,12 @@ class LocalRay:
         return self.folder / "cache"
 
     def __enter__(self) -> LocalRay:
+        if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+            raise UserError("this process is connected to a Ray cluster of its own; call ray.shutdown() first")
         self.cache.mkdir()
         os.environ.update(TUNE_SETTINGS)
         os.environ.update(_token(self.folder))
+        _forget_earlier_token()
         import ray
 
         options: dict[str, Any] = {} if self.gpus is None else {"num_gpus": self.gpus}
@@ -85,6 +94,15 @@ class LocalRay:
 
         ray.shutdown()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _forget_earlier_token() -> None:
+    """Make Ray read its settings and token anew: it does so once a process, and this may be the second study in it."""
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+    # In this order: a thread of the last cluster that is still ending may ask for a token in between.
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def sweep_killed() -> None:

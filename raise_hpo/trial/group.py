@@ -13,6 +13,19 @@ from raise_hpo.trial.failures import TrialFailure
 _JOIN_SECONDS = 300.0
 
 
+class WorkerProcess:
+    """The actor around a worker: the slot, which makes it, is thus spared importing torch."""
+
+    def __init__(self, rank: int, world_size: int, threads: int) -> None:
+        from raise_hpo.trial.worker import Worker
+
+        self._worker = Worker(rank, world_size, threads)
+
+    def call(self, method: str, *args: Any) -> Any:
+        """Call one of the worker's methods."""
+        return getattr(self._worker, method)(*args)
+
+
 class WorkerGroup:
     """`workers` processes that train one trial at a time, together.
 
@@ -28,9 +41,7 @@ class WorkerGroup:
     """
 
     def __init__(self, workers: int, cpus: float, gpus: float) -> None:
-        from raise_hpo.trial.worker import Worker
-
-        actor = ray.remote(Worker).options(num_cpus=cpus, num_gpus=gpus)
+        actor = ray.remote(WorkerProcess).options(num_cpus=cpus, num_gpus=gpus)
         self._workers: list[Any] = [actor.remote(rank, workers, max(1, int(cpus))) for rank in range(workers)]
         if workers > 1:
             host, port = self.call_first("host_store")
@@ -42,7 +53,7 @@ class WorkerGroup:
         Raises:
             TrialFailure: A worker raised, died, or took longer than `timeout` seconds. The group is of no use then.
         """
-        return _wait([getattr(worker, method).remote(*args) for worker in self._workers], timeout)
+        return _wait([worker.call.remote(method, *args) for worker in self._workers], timeout)
 
     def call_first(self, method: str, *args: Any) -> Any:
         """Call a method on rank 0 alone.
@@ -50,7 +61,7 @@ class WorkerGroup:
         Raises:
             TrialFailure: As for `call`.
         """
-        return _wait([getattr(self._workers[0], method).remote(*args)], None)[0]
+        return _wait([self._workers[0].call.remote(method, *args)], None)[0]
 
     def close(self) -> None:
         """End the workers' processes."""

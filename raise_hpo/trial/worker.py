@@ -26,7 +26,7 @@ _PATIENCE = datetime.timedelta(minutes=5)
 
 
 class Worker:
-    """Trains one trial after another as one rank of a group. The group makes it a Ray actor.
+    """Trains one trial after another as one rank of a group, inside a Ray actor.
 
     Args:
         rank: This worker's number in the group.

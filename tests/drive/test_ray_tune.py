@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.cluster import LocalRay
+from raise_hpo.errors import UserError
 from raise_hpo.history import History
 from raise_hpo.journal import Event, JournalError
 from raise_hpo.study import StudySpec
@@ -162,3 +165,28 @@ def test_a_journal_that_cannot_be_written_ends_the_run_with_its_sentence(ray: Lo
     core.begin("full", 1, {})
     with pytest.raises(JournalError, match="No space left on device"):
         RayTuneDriver(core, tmp_path, ray.cache, 1).run()
+
+
+def test_one_process_runs_one_study_after_another(tmp_path: Path) -> None:
+    """As a notebook does, in which Ray has been imported and used before."""
+    code = (
+        "import ray\n"
+        "from raise_hpo.drive.cluster import LocalRay, count_slots\n"
+        "for _ in range(2):\n"
+        "    with LocalRay(cpus=2) as local:\n"
+        "        print(count_slots(1, 1, 0), oct((local.folder / 'token').stat().st_mode)[-3:])\n"
+        "    assert not local.folder.exists()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.stdout.split() == ["2", "600", "2", "600"], done.stderr
+
+
+def test_a_slot_does_not_import_torch() -> None:
+    code = "import sys, raise_hpo.drive.slot; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_ray_of_the_users_own_is_left_alone(ray: LocalRay) -> None:
+    with pytest.raises(UserError, match=r"connected to a Ray cluster of its own; call ray.shutdown\(\) first"):
+        LocalRay().__enter__()
