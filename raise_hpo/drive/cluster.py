@@ -51,13 +51,11 @@ class LocalRay:
         UserError: This process is connected to a Ray already.
     """
 
+    folder: Path
+
     def __init__(self, cpus: int | None = None, gpus: int | None = None) -> None:
         self.cpus = cpus or len(os.sched_getaffinity(0))
         self.gpus = gpus
-        sweep_killed()
-        # Short, because Ray puts sockets below it, whose paths may have 107 characters.
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        (self.folder / _OWNER).write_text(json.dumps(_process(os.getpid())))
 
     @property
     def cache(self) -> Path:
@@ -67,6 +65,18 @@ class LocalRay:
     def __enter__(self) -> LocalRay:
         if "ray" in sys.modules and sys.modules["ray"].is_initialized():
             raise UserError("this process is connected to a Ray cluster of its own; call ray.shutdown() first")
+        sweep_killed()
+        # Short, because Ray puts sockets below it, whose paths may have 107 characters.
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        try:
+            self._start()
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        return self
+
+    def _start(self) -> None:
+        (self.folder / _OWNER).write_text(json.dumps(_process(os.getpid())))
         self.cache.mkdir()
         os.environ.update(TUNE_SETTINGS)
         os.environ.update(_token(self.folder))
@@ -85,7 +95,6 @@ class LocalRay:
             _temp_dir=str(self.folder / "ray"),
             **options,
         )
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
