@@ -130,9 +130,9 @@ def studies_root() -> Path:
 
 
 def all_studies(root: Path | None = None) -> list[StudyFolder]:
-    """Every study below the root, the most recently changed last."""
+    """Every study below the root that was begun, the most recently changed last."""
     root = root or studies_root()
-    journals = [path for path in root.glob("*/journal.jsonl") if path.is_file()]
+    journals = [path for path in root.glob("*/journal.jsonl") if path.is_file() and path.stat().st_size]
     return [StudyFolder(path.parent) for path in sorted(journals, key=lambda path: path.stat().st_mtime)]
 
 
@@ -142,7 +142,7 @@ def find_study(reference: str | None) -> StudyFolder:
     Raises:
         UserError: There is no such study, or none at all.
     """
-    if reference and (Path(reference) / "journal.jsonl").is_file():
+    if reference and StudyFolder(Path(reference)).journal.is_file():
         return StudyFolder(Path(reference))
     studies = all_studies()
     if not studies:

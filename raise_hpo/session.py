@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -120,7 +121,12 @@ class Session:
         lock = DriverLock(self.folder)
         try:
             with Journal(self.folder.journal) as journal:
-                return self._run(journal)
+                try:
+                    return self._run(journal)
+                finally:
+                    if journal.seq == 0:
+                        # Nothing was begun: what is left would look like a study.
+                        shutil.rmtree(self.folder.path, ignore_errors=True)
         finally:
             lock.release()
 
@@ -144,17 +150,24 @@ class Session:
             try:
                 self._drive(core, bool(before), view, tracker)
             except KeyboardInterrupt:
-                core.stop("interrupted", "interrupted by the user or the system")
+                self._close(core, "interrupted", "interrupted by the user or the system")
                 raise
             except JournalError:
                 raise
             except Exception as error:
-                core.stop("failed", f"{type(error).__name__}: {error}")
+                self._close(core, "failed", f"{type(error).__name__}: {error}")
                 raise
             finally:
-                self._leave_in_order(core.history)
+                # On a full disk the report has to wait for `raise-hpo report`; what ended the study must be said.
+                with suppress(OSError):
+                    self._leave_in_order(core.history)
                 tracker.finish(_TRACKER_SECONDS)
         return core.history
+
+    def _close(self, core: DecisionCore, state: str, why: str) -> None:
+        """Journal how the session ended, if it has begun."""
+        if core.history.state == "running":
+            core.stop(state, why)
 
     def _drive(self, core: DecisionCore, again: bool, view: View, tracker: Any) -> None:
         from raise_hpo.drive.cluster import LocalRay, count_slots
@@ -179,8 +192,7 @@ class Session:
                 stop_requested=every_second(self.folder.stop_request.exists), each_turn=view.refresh,
             )  # fmt: skip
             driver.run()
-        if core.history.state == "running":
-            core.stop("stopped", "stopped on request")
+        self._close(core, "stopped", "stopped on request")
 
     def _leave_in_order(self, history: History) -> None:
         """Keep the best trial's configuration and checkpoint, and write the report."""

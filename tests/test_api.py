@@ -60,7 +60,7 @@ def test_a_class_of_a_script_is_tuned_without_a_file(tmp_path: Path) -> None:
 
 def test_an_unknown_study_names_those_there_are(studies: Path) -> None:
     (studies / "mlpf-1").mkdir(parents=True)
-    (studies / "mlpf-1" / "journal.jsonl").touch()
+    (studies / "mlpf-1" / "journal.jsonl").write_text("begun")
     with pytest.raises(UserError, match="did you mean 'mlpf-1'"):
         raise_hpo.load_study("mlfp-1")
 

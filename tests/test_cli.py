@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def test_a_mistake_in_the_study_file_is_one_sentence(mistake: str, tmp_path: Pat
     assert len(done.stderr.strip().splitlines()) == 1
     for word in words:
         assert with_line(word, tmp_path / "study.yaml") in done.stderr
+    assert not list(tmp_path.glob("studies/*"))
 
 
 def with_line(words: str, file: Path) -> str:
@@ -155,9 +157,9 @@ def test_a_study_from_start_to_end_and_what_is_told_of_it(tmp_path: Path) -> Non
     assert taken.returncode == 2 and "study 'whole' exists" in taken.stderr
 
 
-def wait_for(journal: Path, lines: int) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + 120
-    while not journal.exists() or journal.read_bytes().count(b"\n") < lines:
+    while not condition():
         assert time.monotonic() < until, "the study did not get that far"
         time.sleep(0.02)
 
@@ -169,7 +171,8 @@ def start(folder: Path, name: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", "raise_hpo", "tune", file, "--name", name],
         cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    wait_for(folder / "studies" / name / "journal.jsonl", 8)
+    journal = folder / "studies" / name / "journal.jsonl"
+    wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 8)
     return process
 
 
@@ -199,6 +202,21 @@ def test_an_interrupt_closes_the_journal_and_says_how_to_go_on(number: int, tmp_
     assert "Traceback" not in output + errors
     events = read(tmp_path / "studies" / "interrupted" / "journal.jsonl")
     assert (events[-1]["event"], events[-1]["state"]) == ("stopped", "interrupted")
+
+
+def test_an_interrupt_before_anything_was_begun_leaves_nothing(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "raise_hpo", "tune", write_study(tmp_path), "--name", "early"],
+        cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    lock = tmp_path / "studies" / "early" / "driver.lock"
+    wait_until(lambda: lock.exists() and bool(lock.read_text()))
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in output + errors
+    assert not lock.parent.exists()
 
 
 def test_importing_brings_neither_ray_nor_torch() -> None:

@@ -34,13 +34,16 @@ def run_session(session: Session, as_json: bool) -> None:
     """Run a session, say how it ended, and exit with the code that says the same.
 
     Raises:
-        typer.Exit: Always, with the exit code.
+        typer.Exit: With the exit code.
+        KeyboardInterrupt: Interrupted before the study had begun.
     """
     code = FAILED
     try:
         history = session.run()
         code = _exit_code(history)
     except KeyboardInterrupt:
+        if not session.folder.journal.exists():
+            raise
         code = INTERRUPTED
     ended: dict[str, Any] = summary(session.folder)
     if as_json:
