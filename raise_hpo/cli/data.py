@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -42,10 +43,11 @@ def generate_mlpf(
     """Generate proton collisions (Pythia 8) seen by a CMS-like detector, for particle flow."""
     from trainables.mlpf.generate import Recipe, generate_file
 
+    began = time.monotonic()
     recipe = Recipe(process.value, events, pileup, seed, pool)
     with _progress() as progress:
-        count = generate_file(recipe, out, jobs, progress)
-    _tell(out, count)
+        generate_file(recipe, out, jobs, progress)
+    _tell_particle_flow(out, began)
 
 
 @convert_app.command("mlpf")
@@ -56,9 +58,10 @@ def convert_mlpf(
     """Turn public particle-flow files into one Parquet file."""
     from trainables.mlpf.convert import convert_files
 
+    began = time.monotonic()
     with _progress() as progress:
-        count = convert_files(sources, out, progress)
-    _tell(out, count)
+        convert_files(sources, out, progress)
+    _tell_particle_flow(out, began)
 
 
 @contextmanager
@@ -80,5 +83,13 @@ def _progress() -> Iterator[Progress]:
         yield advance
 
 
-def _tell(out: Path, count: int) -> None:
-    typer.echo(f"{out}: {count} event{'s' if count != 1 else ''}, {out.stat().st_size / 1e6:.2f} MB")
+def _tell_particle_flow(out: Path, began: float) -> None:
+    """Say what was written: events, elements an event, sizes, and how long it took."""
+    import pyarrow.parquet as pq
+
+    elements = pq.read_table(out, columns=["n"])["n"].to_numpy()
+    size = out.stat().st_size
+    typer.echo(
+        f"{out}: {len(elements)} events of {elements.mean():.0f} elements on average, "
+        f"{size / len(elements) / 1e3:.0f} kB an event, {size / 1e6:.2f} MB in {time.monotonic() - began:.0f} s"
+    )
