@@ -1,0 +1,1 @@
+"""Predictors: what a trial will reach, guessed from its first epochs."""
