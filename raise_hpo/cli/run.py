@@ -16,7 +16,7 @@ from raise_hpo.report.live import LiveView, PlainView
 from raise_hpo.report.summary import closing_words, summary
 from raise_hpo.session import Session, View, no_view
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 ViewMaker = Callable[[Callable[[], History], str], AbstractContextManager[View]]
 

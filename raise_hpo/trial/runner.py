@@ -54,27 +54,22 @@ class TrialRunner:
         # Seeded from the epoch, so that a trial resumed elsewhere draws the numbers it would have drawn.
         seed_everything(self.place.seed, self.trainable.epoch, self.place.rank)
         with Meter(self.place.device) as meter, self.trainable.autocast():
-            trained = self._phase(self.trainable.train_epoch)
+            trained = self._phase(self.trainable.train_epoch, training=True)
             seconds_training = max(time.perf_counter() - meter.started, 1e-9)
             samples = self.trainable.sum_over_workers(
                 torch.tensor(float(self.trainable.samples_seen), device=self.place.device)
             )
-            self._set_training(False)
             with torch.no_grad():
-                validated = self._phase(self.trainable.validate)
+                validated = self._phase(self.trainable.validate, training=False)
         self.trainable.epoch += 1
         return {**trained, **validated, "samples_per_second": float(samples) / seconds_training, **meter.readings}
 
-    def _phase(self, method: Any) -> dict[str, float]:
-        if method == self.trainable.train_epoch:
-            self._set_training(True)
-        self.trainable.samples_seen = 0
-        return reduce_metrics(method() or {}, self.trainable)
-
-    def _set_training(self, on: bool) -> None:
+    def _phase(self, method: Any, training: bool) -> dict[str, float]:
         for value in vars(self.trainable).values():
             if isinstance(value, torch.nn.Module):
-                value.train(on)
+                value.train(training)
+        self.trainable.samples_seen = 0
+        return reduce_metrics(method() or {}, self.trainable)
 
     def save(self) -> bytes:
         """The trial's state as bytes that `load` and ``torch.load(weights_only=True)`` understand."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from raise_hpo.trial.trainable import Trainable
@@ -49,8 +48,3 @@ def load_state(trainable: Trainable, state: dict[str, Any]) -> None:
             value.set_state(state["parts"][name].cpu())
         else:
             value.load_state_dict(state["parts"][name])
-
-
-def model_state(trainable: Trainable) -> dict[str, Any]:
-    """The state of the trainable's modules alone, by attribute name."""
-    return {name: value.state_dict() for name, value in _stateful(trainable).items() if isinstance(value, nn.Module)}
