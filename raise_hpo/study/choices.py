@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
@@ -12,6 +12,7 @@ from raise_hpo.predict.names import STOPPERS
 from raise_hpo.schedule.names import SCHEDULERS
 from raise_hpo.search.names import SEARCHERS
 from raise_hpo.study.messages import mistakes_in
+from raise_hpo.study.options import SCHEDULER_OPTIONS, SEARCHER_OPTIONS, STOPPER_OPTIONS, NoOptions
 from raise_hpo.study.settings import Settings
 
 
@@ -26,46 +27,7 @@ class Choice(Settings):
         return {self.name: dict(self.options)} if self.options else self.name
 
 
-class NoOptions(Settings):
-    """For algorithms without options."""
-
-
-class GridOptions(Settings):
-    """Grid search: how many values of a continuous dimension are tried."""
-
-    points: int = Field(default=3, ge=1)
-
-
-class TpeOptions(Settings):
-    """Optuna's tree-structured Parzen estimator."""
-
-    startup_trials: int = Field(default=10, ge=1)
-    multivariate: bool = True
-    group: bool = True
-    constant_liar: bool = True
-
-
-class GpOptions(Settings):
-    """Optuna's Gaussian process."""
-
-    startup_trials: int = Field(default=10, ge=1)
-    deterministic: bool = False
-
-
-class AshaOptions(Settings):
-    """Asynchronous successive halving (Li et al. 2020): rungs at ``min_epochs * reduction_factor**k`` epochs."""
-
-    min_epochs: int = Field(default=1, ge=1)
-    reduction_factor: float = Field(default=3, ge=2)
-    mode: Literal["stopping", "promotion"] = "stopping"
-
-
-OPTIONS: dict[str, type[Settings]] = {
-    "grid": GridOptions,
-    "tpe": TpeOptions,
-    "gp": GpOptions,
-    "asha": AshaOptions,
-}
+OPTIONS = {**SEARCHER_OPTIONS, **SCHEDULER_OPTIONS, **STOPPER_OPTIONS}
 
 
 def _parse(value: Any, names: tuple[str, ...]) -> Choice:
