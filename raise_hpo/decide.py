@@ -7,6 +7,7 @@ given a journal's events goes on as the one that wrote them.
 
 from __future__ import annotations
 
+import heapq
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -59,10 +60,14 @@ class DecisionCore:
         self.clock = clock
         self.history = History()
         self.searcher = make_searcher(study.searcher.name, study.space, study.seed, **study.searcher.options)
-        self.scheduler = make_scheduler(study.scheduler.name, study.max_epochs, **study.scheduler.options)
+        self.scheduler = make_scheduler(
+            study.scheduler.name, study.max_epochs, study.space, study.seed, **study.scheduler.options
+        )
+        self.searcher.rungs = self.scheduler.rungs
         self._log_events = log
         self._default = default if study.default else None
         self._out: set[int] = set()
+        self._waiting_numbers: list[int] = []
         self._exhausted = False
         self._pending: list[Event] = []
         for event in events:
@@ -91,8 +96,9 @@ class DecisionCore:
         """What a free slot should do: go on with a waiting trial, resume a paused one, start a new one, or nothing."""
         waiting = self._waiting()
         if waiting is None and not self._spent():
+            self._give_up()
             self._promote()
-            waiting = self._waiting() or self._suggest()
+            waiting = self._waiting() or self._inherit() or self._suggest()
         if waiting is not None:
             self._out.add(waiting.number)
             return Run(waiting)
@@ -102,9 +108,19 @@ class DecisionCore:
         return Done()
 
     def _waiting(self) -> Trial | None:
-        return next(
-            (trial for trial in self.history.trials if trial.state == "waiting" and trial.number not in self._out), None
-        )
+        """The first trial that waits for a slot."""
+        while self._waiting_numbers:
+            trial = self.history.trials[self._waiting_numbers[0]]
+            if trial.state == "waiting" and trial.number not in self._out:
+                return trial
+            heapq.heappop(self._waiting_numbers)
+        return None
+
+    def _give_up(self) -> None:
+        """Stop the paused trials that the scheduler will never resume."""
+        while (given_up := self.scheduler.give_up()) is not None:
+            number, why = given_up
+            self._log(_decided(self.history.trials[number], Decision("stop", why)))
 
     def _promote(self) -> None:
         resumed = self.scheduler.resume()
@@ -112,18 +128,40 @@ class DecisionCore:
             number, why = resumed
             self._log(_decided(self.history.trials[number], Decision("resume", why)))
 
-    def _suggest(self) -> Trial | None:
-        number = len(self.history.trials)
-        limit = self.study.budget.trials
-        if self._exhausted or (limit is not None and number >= limit):
+    def _inherit(self) -> Trial | None:
+        """A new trial that goes on from another one's checkpoint, if the scheduler wants one."""
+        heir = self.scheduler.heir() if self._trials_left() else None
+        if heir is None:
             return None
-        config, source = self._default, "default"
-        if number > 0 or config is None:
-            config, source = self.searcher.suggest(number, self.history), self.searcher.name
+        parent = {"trial": heir.parent, "epoch": heir.epoch, "why": heir.why}
+        trial = self._new_trial(heir.config, self.scheduler.name, {"parent": parent})
+        checkpoint = self.history.trials[heir.parent].checkpoint
+        assert checkpoint is not None and checkpoint[0] == heir.epoch, "schedulers choose parents by their checkpoints"
+        self._log({"event": "checkpointed", "trial": trial.number, "epoch": checkpoint[0], "path": checkpoint[1]})
+        return trial
+
+    def _suggest(self) -> Trial | None:
+        """A new trial of the default configuration, which comes first, or of one that the searcher proposes."""
+        if not self._trials_left():
+            return None
+        number = len(self.history.trials)
+        if number == 0 and self._default is not None:
+            return self._new_trial(self._default, "default")
+        if not self.scheduler.has_room():
+            return None
+        config = self.searcher.suggest(number, self.history)
         if config is None:
             self._exhausted = True
             return None
-        self._log({"event": "suggested", "trial": number, "config": config, "source": source})
+        return self._new_trial(config, self.searcher.name)
+
+    def _trials_left(self) -> bool:
+        limit = self.study.budget.trials
+        return not self._exhausted and (limit is None or len(self.history.trials) < limit)
+
+    def _new_trial(self, config: Config, source: str, more: Mapping[str, Any] | None = None) -> Trial:
+        number = len(self.history.trials)
+        self._log({"event": "suggested", "trial": number, "config": config, "source": source, **(more or {})})
         return self.history.trials[number]
 
     def _spent(self) -> str | None:
@@ -264,10 +302,14 @@ class DecisionCore:
     def _apply(self, event: Event) -> None:
         self.history.apply(event)
         kind = event["event"]
-        if kind not in ("reported", "decided", "finished", "failed"):
+        if kind == "resumed":
+            self._waiting_numbers = [trial.number for trial in self.history.trials if trial.state == "waiting"]
+        if kind not in ("suggested", "reported", "decided", "finished", "failed"):
             return
         trial = self.history.trials[event["trial"]]
-        if kind == "reported":
+        if kind == "suggested":
+            self._on_suggested(trial)
+        elif kind == "reported":
             self.scheduler.on_report(trial.number, trial.epoch, self.history.loss(trial.values[trial.epoch]))
         elif kind == "decided" and event["decision"] == "resume":
             self.scheduler.on_resume(trial.number, event["epoch"])
@@ -277,6 +319,12 @@ class DecisionCore:
             self.scheduler.on_end(trial.number)
         if trial.state not in ("running", "waiting") or kind == "failed":
             self._out.discard(trial.number)
+        if trial.state == "waiting":
+            heapq.heappush(self._waiting_numbers, trial.number)
+
+    def _on_suggested(self, trial: Trial) -> None:
+        if not trial.is_default:
+            self.scheduler.on_start(trial.number, trial.config)
 
 
 def _decided(trial: Trial, decision: Decision) -> Event:

@@ -51,12 +51,14 @@ class Trial:
         values: The objective's value at each reported epoch (epochs count from 1).
         metrics: All metrics of each reported epoch.
         checkpoint: Epoch and path (relative to the study's folder) of the last checkpoint.
+        parent: The trial from whose checkpoint this one starts, and at which epoch.
     """
 
     number: int
     config: Config
     source: str
     suggested_at: float = 0.0
+    parent: tuple[int, int] | None = None
     state: TrialState = "waiting"
     values: dict[int, float] = field(default_factory=dict)
     metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class Trial:
     @property
     def epoch(self) -> int:
         """The last reported epoch; 0 before the first."""
-        return max(self.values, default=0)
+        return next(reversed(self.values), 0)
 
     @property
     def value(self) -> float | None:
@@ -98,7 +100,7 @@ class History:
         trials: The trials; a trial's number is its index.
         state: ``running`` from the start or a resume on, then how the driver stopped: ``finished``, ``stopped``,
             ``interrupted`` or ``failed``.
-        epochs: Reported epochs over all trials.
+        reports: Trial and epoch of every report, in the order in which they came.
         seconds: Time that a driver was at work, over all sessions.
     """
 
@@ -111,7 +113,7 @@ class History:
         self.trials: list[Trial] = []
         self.state = "new"
         self.why = ""
-        self.epochs = 0
+        self.reports: list[tuple[int, int]] = []
         self.decisions: Counter[str] = Counter()
         self.sessions: list[list[float]] = []
         self.slots = 1
@@ -127,6 +129,11 @@ class History:
     def loss(self, value: float) -> float:
         """An objective's value as something to make small, whatever the objective's mode."""
         return value if self.mode == "min" else -value
+
+    @property
+    def epochs(self) -> int:
+        """Reported epochs over all trials."""
+        return len(self.reports)
 
     def best(self) -> Trial | None:
         """The best trial: of those that went furthest (finished ones, as a rule), the one with the best last value.
@@ -184,6 +191,7 @@ class History:
                 config=event["config"],
                 source=event["source"],
                 suggested_at=event.get("time", 0.0),
+                parent=(event["parent"]["trial"], event["parent"]["epoch"]) if "parent" in event else None,
             )
         )
 
@@ -211,7 +219,7 @@ class History:
         if trial.stays and trial.stays[-1].first_batch is None:
             trial.stays[-1].first_batch = event.get("first_batch")
         self._touch(trial, event)
-        self.epochs += 1
+        self.reports.append((trial.number, epoch))
 
     def _on_checkpointed(self, event: Event) -> None:
         self.trials[event["trial"]].checkpoint = (event["epoch"], event["path"])

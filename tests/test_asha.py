@@ -5,7 +5,7 @@ import random
 import pytest
 
 from raise_hpo.errors import UserError
-from raise_hpo.schedule import ASHA
+from raise_hpo.schedule.asha import ASHA
 
 
 def reference_stops(losses_so_far: list[float], own: float, factor: int) -> bool:

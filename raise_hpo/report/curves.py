@@ -17,7 +17,9 @@ _NAMES = {"stopped": "stopped ✕", "paused": "paused □", "failed": "failed �
 def rungs(history: History) -> tuple[int, ...]:
     """The epochs at which the scheduler decides."""
     study = StudySpec.model_validate(history.study)
-    return make_scheduler(study.scheduler.name, study.max_epochs, **study.scheduler.options).rungs
+    return make_scheduler(
+        study.scheduler.name, study.max_epochs, study.space, study.seed, **study.scheduler.options
+    ).rungs
 
 
 def learning_curves(history: History) -> Figure | None:

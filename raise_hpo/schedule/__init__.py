@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from raise_hpo.schedule.asha import ASHA
-from raise_hpo.schedule.base import Scheduler
+from raise_hpo.schedule.base import Heir, Need, Scheduler
 from raise_hpo.schedule.names import SCHEDULERS
-from raise_hpo.schedule.none import NoScheduler
 
-_CLASSES: dict[str, type[Scheduler]] = {"none": NoScheduler, "asha": ASHA}
+if TYPE_CHECKING:
+    from raise_hpo.space import SearchSpace
 
-__all__ = ["ASHA", "SCHEDULERS", "NoScheduler", "Scheduler", "make_scheduler"]
+_HOMES = {
+    "none": "raise_hpo.schedule.none:NoScheduler",
+    "asha": "raise_hpo.schedule.asha:ASHA",
+}
+
+__all__ = ["SCHEDULERS", "Heir", "Need", "Scheduler", "make_scheduler"]
 
 
-def make_scheduler(name: str, max_epochs: int, **options: Any) -> Scheduler:
+def make_scheduler(name: str, max_epochs: int, space: SearchSpace, seed: int, **options: Any) -> Scheduler:
     """The scheduler of that name, as a study file names it, with its options."""
-    return _CLASSES[name](max_epochs, **options)
+    module, _, attribute = _HOMES[name].partition(":")
+    kind: type[Scheduler] = getattr(import_module(module), attribute)
+    if kind.uses_space:
+        options = {"space": space, "seed": seed, **options}
+    return kind(max_epochs, **options)

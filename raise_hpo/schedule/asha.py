@@ -6,16 +6,17 @@ from bisect import bisect_left, insort
 
 from raise_hpo.errors import UserError
 from raise_hpo.history import Decision
-from raise_hpo.schedule.base import Scheduler
+from raise_hpo.schedule.base import Need, Scheduler
 
 
 class Rung:
-    """The losses of all trials that have reached one epoch."""
+    """The losses of all trials that have reached one epoch, and which of them wait there."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.losses: dict[int, float] = {}
         self._sorted: list[tuple[float, int]] = []
+        self._waiting: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -29,9 +30,24 @@ class Rung:
         """A trial's place among all losses, 1 for the best; the earlier trial goes first among equals."""
         return bisect_left(self._sorted, (self.losses[trial], trial)) + 1
 
-    def best(self, count: int) -> list[tuple[float, int]]:
-        """The best `count` entries as (loss, trial)."""
-        return self._sorted[:count]
+    def at(self, place: int) -> float:
+        """The loss of the trial at a place, 1 for the best."""
+        return self._sorted[place - 1][0]
+
+    def wait(self, trial: int) -> None:
+        """A trial pauses here."""
+        insort(self._waiting, (self.losses[trial], trial))
+
+    def leave(self, trial: int) -> None:
+        """A trial waits no longer."""
+        entry = (self.losses[trial], trial)
+        place = bisect_left(self._waiting, entry)
+        if self._waiting[place : place + 1] == [entry]:
+            del self._waiting[place]
+
+    def best_waiting(self) -> int | None:
+        """The best of the trials that wait here."""
+        return self._waiting[0][1] if self._waiting else None
 
 
 class ASHA(Scheduler):
@@ -76,7 +92,7 @@ class ASHA(Scheduler):
         """The epochs of the rungs, in rising order."""
         return tuple(self._rungs)
 
-    def on_report(self, trial: int, epoch: int, loss: float) -> None:
+    def on_report(self, trial: int, epoch: int, loss: float, more: tuple[float, ...] = ()) -> None:
         """Record the loss if the epoch is a rung's; a report made again changes nothing."""
         rung = self._rungs.get(epoch)
         if rung is not None and trial not in rung.losses:
@@ -85,14 +101,16 @@ class ASHA(Scheduler):
     def on_pause(self, trial: int, epoch: int) -> None:
         """Remember where the trial waits."""
         self._paused[trial] = epoch
+        self._rungs[epoch].wait(trial)
 
     def on_resume(self, trial: int, epoch: int) -> None:
         """The trial waits no longer."""
-        self._paused.pop(trial, None)
+        self.on_end(trial)
 
     def on_end(self, trial: int) -> None:
         """Forget that the trial waits; its losses stay, they are measurements."""
-        self._paused.pop(trial, None)
+        if trial in self._paused:
+            self._rungs[self._paused.pop(trial)].leave(trial)
 
     def decide(self, trial: int, epoch: int) -> Decision:
         """At a rung: continue among the best, else pause (promotion) or stop (stopping)."""
@@ -104,7 +122,7 @@ class ASHA(Scheduler):
         if rank <= places:
             return Decision("continue", words)
         if places:
-            words += f" (the rung needs {rung.best(places)[-1][0]:.6g})"
+            words += f" (the rung needs {rung.at(places):.6g})"
         return Decision("pause" if self.mode == "promotion" else "stop", words)
 
     def _places(self, rung: Rung) -> int:
@@ -116,12 +134,17 @@ class ASHA(Scheduler):
     def resume(self) -> tuple[int, str] | None:
         """The best paused trial of the highest rung that has a place for it."""
         for rung in reversed(self._rungs.values()):
-            places = self._places(rung)
-            for rank, (_, trial) in enumerate(rung.best(places), 1):
-                if self._paused.get(trial) == rung.epoch:
-                    place = f"{_ordinal(rank)} of {len(rung)}, {_places_go_on(places)}"
-                    return trial, f"promoted at the rung of epoch {rung.epoch}: {place}"
+            places, trial = self._places(rung), rung.best_waiting()
+            if trial is not None and (rank := rung.rank(trial)) <= places:
+                place = f"{_ordinal(rank)} of {len(rung)}, {_places_go_on(places)}"
+                return trial, f"promoted at the rung of epoch {rung.epoch}: {place}"
         return None
+
+    def need(self, trial: int, epoch: int) -> Need | None:
+        """The loss of the last place that goes on from the next rung."""
+        rung = next((rung for rung in self._rungs.values() if rung.epoch > epoch), None)
+        places = self._places(rung) if rung else 0
+        return Need(rung.epoch, rung.at(places)) if rung and 0 < places <= len(rung) else None
 
 
 def _places_go_on(places: int) -> str:

@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
-from raise_hpo.history import Decision
+from raise_hpo.history import Config, Decision
+
+
+@dataclass(frozen=True)
+class Heir:
+    """A trial to start from another one's checkpoint, with a configuration of its own."""
+
+    parent: int
+    epoch: int
+    config: Config
+    why: str
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a trial will have to show next: at the epoch `rung` a loss of at most `loss`, as things stand."""
+
+    rung: int
+    loss: float
 
 
 class Scheduler(ABC):
     """Decides which trials go on. Losses are given so that smaller is better, whatever the objective's mode.
 
     A scheduler learns of everything through the ``on_...`` methods, which change its state and decide nothing, and is
-    asked through `decide` and `resume`, which decide and change nothing. Replaying a journal is calling the former.
+    asked through the other methods, which decide and change nothing. Replaying a journal is calling the former. The
+    default configuration, which always trains to the end, is reported but not announced by `on_start`.
 
     Args:
         max_epochs: The epoch at which a trial is finished.
     """
 
     name: str
+    uses_space: ClassVar[bool] = False
+    """Whether the constructor also takes ``space`` and ``seed``, to make configurations or to learn from them."""
 
     def __init__(self, max_epochs: int) -> None:
         self.max_epochs = max_epochs
@@ -27,8 +50,11 @@ class Scheduler(ABC):
         """The epochs at which `decide` may answer anything but ``continue``, rising; checkpoints are made there."""
         return ()
 
-    def on_report(self, trial: int, epoch: int, loss: float) -> None:  # noqa: B027
-        """A trial has reported an epoch's loss."""
+    def on_start(self, trial: int, config: Config) -> None:  # noqa: B027
+        """A trial was suggested, or is an heir, and will run."""
+
+    def on_report(self, trial: int, epoch: int, loss: float, more: tuple[float, ...] = ()) -> None:  # noqa: B027
+        """A trial has reported an epoch's loss, and those of the further objectives if the study has any."""
 
     def on_resume(self, trial: int, epoch: int) -> None:  # noqa: B027
         """A trial paused at `epoch` goes on."""
@@ -45,4 +71,20 @@ class Scheduler(ABC):
 
     def resume(self) -> tuple[int, str] | None:
         """A paused trial that should go on now, and why, in words; None if there is none."""
+        return None
+
+    def give_up(self) -> tuple[int, str] | None:
+        """A paused trial that will never go on, and why, in words; None if there is none."""
+        return None
+
+    def heir(self) -> Heir | None:
+        """A trial that should start from another one's checkpoint now; None if there is none."""
+        return None
+
+    def has_room(self) -> bool:
+        """Whether a new configuration may start now."""
+        return True
+
+    def need(self, trial: int, epoch: int) -> Need | None:
+        """What a running trial needs at its next rung; None while too little is known to say."""
         return None

@@ -18,9 +18,13 @@ class Searcher(ABC):
     Args:
         space: The search space to propose from.
         seed: The study's seed.
+
+    Attributes:
+        rungs: The epochs at which the study's scheduler decides, if it has any; the core fills them in.
     """
 
     name: str
+    rungs: tuple[int, ...] = ()
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
         self.space = space

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+
+from raise_hpo.history import Config
 from raise_hpo.schedule import Scheduler
+from raise_hpo.space import SearchSpace
 
 _MAX_EPOCHS = 9
+_SPACE = {"lr": "loguniform(1e-4, 1e-1)", "dropout": "uniform(0, 0.5)", "layers": "randint(1, 5)"}
+Call = tuple[str, tuple[Any, ...]]
 
 
 @dataclass
@@ -18,18 +26,20 @@ class _Play:
     scheduler: Scheduler
     seed: int
     trials: int = 30
-    calls: list[tuple[str, tuple[int, ...], float]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     decided: list[tuple[int, int, str]] = field(default_factory=list)
 
     def run(self) -> _Play:
         rng = random.Random(self.seed)
         losses = {trial: rng.random() for trial in range(self.trials)}
-        running = {trial: 0 for trial in range(4)}
-        fresh = iter(range(4, self.trials))
+        running: dict[int, int] = {}
+        fresh = iter(range(self.trials))
+        for _ in range(4):
+            self._refill(running, fresh)
         while running:
             trial = rng.choice(sorted(running))
             epoch = running[trial] + 1
-            self._tell("on_report", trial, epoch, loss=losses[trial] + 1 / epoch)
+            self._tell("on_report", trial, epoch, losses[trial] + 1 / epoch)
             action = self.scheduler.decide(trial, epoch).action if epoch < _MAX_EPOCHS else "stop"
             self.decided.append((trial, epoch, action))
             running[trial] = epoch
@@ -45,7 +55,7 @@ class _Play:
         else:
             self._tell("on_end", trial)
 
-    def _refill(self, running: dict[int, int], fresh: object) -> None:
+    def _refill(self, running: dict[int, int], fresh: Iterator[int]) -> None:
         resumed = self.scheduler.resume()
         if resumed is not None:
             trial = resumed[0]
@@ -53,18 +63,23 @@ class _Play:
             self._tell("on_resume", trial, epoch)
             self.decided.append((trial, epoch, "resume"))
             running[trial] = epoch
-        elif (trial := next(fresh, None)) is not None:  # type: ignore[call-overload]
+        elif self.scheduler.has_room() and (trial := next(fresh, None)) is not None:
+            self._tell("on_start", trial, _config(trial))
             running[trial] = 0
 
-    def _tell(self, method: str, *numbers: int, loss: float = 0.0) -> None:
-        self.calls.append((method, numbers, loss))
+    def _tell(self, method: str, *arguments: Any) -> None:
+        self.calls.append((method, arguments))
         apply_call(self.scheduler, self.calls[-1])
 
 
-def apply_call(scheduler: Scheduler, call: tuple[str, tuple[int, ...], float]) -> None:
+def _config(trial: int) -> Config:
+    return SearchSpace.parse(_SPACE).sample(np.random.default_rng(trial))
+
+
+def apply_call(scheduler: Scheduler, call: Call) -> None:
     """Tell a scheduler again what another one was told."""
-    method, numbers, loss = call
-    getattr(scheduler, method)(*numbers, *([loss] if method == "on_report" else []))
+    method, arguments = call
+    getattr(scheduler, method)(*arguments)
 
 
 class SchedulerContract(ABC):
@@ -73,6 +88,10 @@ class SchedulerContract(ABC):
     @abstractmethod
     def make(self, max_epochs: int) -> Scheduler:
         """The scheduler under test."""
+
+    def space(self) -> SearchSpace:
+        """The search space of the checks."""
+        return SearchSpace.parse(_SPACE)
 
     def test_same_reports_same_decisions(self) -> None:
         """Decisions depend on what was reported alone."""
@@ -89,9 +108,10 @@ class SchedulerContract(ABC):
                     apply_call(scheduler, call)
             # Asking must change nothing: the first is asked twice, the second once.
             assert replayed[0].resume() == replayed[0].resume() == replayed[1].resume()
-            method, numbers, _ = play.calls[cut]
-            if method == "on_report" and numbers[1] < _MAX_EPOCHS:
-                decisions = [replayed[0].decide(*numbers), replayed[0].decide(*numbers), replayed[1].decide(*numbers)]
+            method, arguments = play.calls[cut]
+            if method == "on_report" and arguments[1] < _MAX_EPOCHS:
+                at = arguments[:2]
+                decisions = [replayed[0].decide(*at), replayed[0].decide(*at), replayed[1].decide(*at)]
                 assert decisions[0] == decisions[1] == decisions[2]
 
     def test_decides_only_at_rungs(self) -> None:
@@ -119,8 +139,11 @@ class SchedulerContract(ABC):
         """What has ended stays ended."""
         scheduler = self.make(_MAX_EPOCHS)
         for trial in range(9):
-            scheduler.on_report(trial, 1, float(trial))
-            scheduler.on_pause(trial, 1)
+            scheduler.on_start(trial, _config(trial))
+        for epoch in scheduler.rungs[:1]:
+            for trial in range(9):
+                scheduler.on_report(trial, epoch, float(trial))
+                scheduler.on_pause(trial, epoch)
         for trial in range(9):
             scheduler.on_end(trial)
         assert scheduler.resume() is None

@@ -22,4 +22,4 @@ class TestSchedulers(SchedulerContract):
         self.name, self.options = name, options
 
     def make(self, max_epochs: int) -> Scheduler:
-        return make_scheduler(self.name, max_epochs, **self.options)
+        return make_scheduler(self.name, max_epochs, self.space(), 1, **self.options)
