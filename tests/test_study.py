@@ -396,7 +396,7 @@ def test_the_documentation_tells_every_key_with_its_default():
     assert set(documented) == set(StudySpec.model_fields)
     assert StudySpec(**documented) == StudySpec(trainable="mlpf", search_space="mlpf")
     assert len(SearchSpace.parse(parse_yaml(blocks[1], "docs").data["search_space"])) == 6
-    options = {name for choice in OPTIONS.values() for name in choice.model_fields}
+    options = {name for kind in OPTIONS for choice in kind.values() for name in choice.model_fields}
     assert all(
         f"`{name}`" in text
         for name in [*SEARCHERS, *SCHEDULERS, *STOPPERS, *map(signature, set(FORMS) - {"choice"}), *options]

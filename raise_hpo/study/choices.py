@@ -27,20 +27,24 @@ class Choice(Settings):
         return {self.name: dict(self.options)} if self.options else self.name
 
 
-OPTIONS = {**SEARCHER_OPTIONS, **SCHEDULER_OPTIONS, **STOPPER_OPTIONS}
+Options = Mapping[str, type[Settings]]
+
+# A searcher and a scheduler may share a name, so each kind looks its options up in its own table.
+OPTIONS: tuple[Options, ...] = (SEARCHER_OPTIONS, SCHEDULER_OPTIONS, STOPPER_OPTIONS)
 
 
-def _parse(value: Any, names: tuple[str, ...]) -> Choice:
+def _parse(value: Any, names: tuple[str, ...], known: Options) -> Choice:
     """Accept a name, ``{name: options}`` or a Choice; errors carry where in the value the mistake is."""
     name, options = _split(value, names)
     if name not in names:
         raise ValueError(f"{name!r} is unknown, {nearest(name, names)}")
     if not isinstance(options, Mapping):
         raise _error(f"must be a mapping of options, not {options!r}", (name,))
+    settings = known.get(name, NoOptions)
     try:
-        checked = OPTIONS.get(name, NoOptions).model_validate(dict(options))
+        checked = settings.model_validate(dict(options))
     except ValidationError as error:
-        first = mistakes_in(error, OPTIONS.get(name, NoOptions))[0]
+        first = mistakes_in(error, settings)[0]
         raise _error(first.text, (name, *first.location)) from None
     return Choice(name=name, options=checked.model_dump())
 
@@ -62,6 +66,6 @@ def _error(text: str, at: tuple[Any, ...]) -> PydanticCustomError:
 
 _WRITTEN = PlainSerializer(Choice.as_written)
 
-Searcher = Annotated[Choice, PlainValidator(partial(_parse, names=SEARCHERS)), _WRITTEN]
-Scheduler = Annotated[Choice, PlainValidator(partial(_parse, names=SCHEDULERS)), _WRITTEN]
-Stopper = Annotated[Choice, PlainValidator(partial(_parse, names=STOPPERS)), _WRITTEN]
+Searcher = Annotated[Choice, PlainValidator(partial(_parse, names=SEARCHERS, known=SEARCHER_OPTIONS)), _WRITTEN]
+Scheduler = Annotated[Choice, PlainValidator(partial(_parse, names=SCHEDULERS, known=SCHEDULER_OPTIONS)), _WRITTEN]
+Stopper = Annotated[Choice, PlainValidator(partial(_parse, names=STOPPERS, known=STOPPER_OPTIONS)), _WRITTEN]
