@@ -221,6 +221,11 @@ class Choices(Dimension):
         return next(number for number, own in enumerate(self.values) if same(value, own))
 
     @property
+    def ascending(self) -> bool:
+        """Whether the values are numbers in rising order, so that neighbours in the list are neighbours in value."""
+        return all(map(is_number, self.values)) and list(self.values) == sorted(self.values)
+
+    @property
     def form(self) -> str:
         """``choice``."""
         return "choice"

@@ -1,0 +1,358 @@
+"""Learning curves for any configuration of a search space, made from a table of recorded ones.
+
+The curves are made comparable first: capped, so that a diverged training does not rule the rest, and log-warped,
+``log(loss - floor)``, as losses fall towards a floor. The smoothed curves' principal components are then modelled over
+the configurations, each by a Gaussian process of its own with a Matérn-5/2 kernel and one length scale a column.
+A predicted curve gets the wiggle of the nearest recorded one, as learning curves are not smooth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raise_hpo.curves import CurveTable
+from raise_hpo.errors import UserError, nearest
+from raise_hpo.space import Choices, Config, SearchSpace
+from raise_hpo.space.dimensions import is_number
+
+Array = NDArray[np.float64]
+
+FEWEST_ROWS = 8
+_COMPONENTS = 10
+_SMOOTH_OVER = 7
+_ROWS_FOR_SCALES = 150
+_MOST_ROWS = 1000
+_RANDOM_CONFIGS = 10_000
+
+
+class Surrogate:
+    """Gives any configuration of a table's search space a learning curve and a duration of its epochs.
+
+    Args:
+        table: The recorded curves. Rows that end early are left out; diverged ones are capped.
+        kind: ``gp`` predicts, as above; ``nearest`` gives the nearest row's own curve.
+        recorded: Give a configuration that is in the table its own recorded curve, as far as that goes.
+        seconds: Seconds per epoch of a configuration. By default a log-linear fit to the table's, 1 if it has none.
+
+    Raises:
+        UserError: Fewer than eight rows were trained to the last epoch.
+    """
+
+    def __init__(
+        self,
+        table: CurveTable,
+        kind: Literal["gp", "nearest"] = "gp",
+        recorded: bool = False,
+        seconds: Callable[[Config], float] | None = None,
+    ) -> None:
+        self.table = table
+        self.kind = kind
+        self.space = table.space
+        self.encoder = Encoder(table.space)
+        self._rows = _usable(table)
+        self._x = self.encoder.encode(self._rows.configs)
+        self._warp = _Warp.of(self._rows.losses)
+        if kind == "gp":
+            self._fit()
+        self._seconds = seconds or _duration_model(table, self.encoder)
+        self._recorded = _recorded(table) if recorded else {}
+        self._curves: dict[Any, Array] = {}
+
+    def _fit(self) -> None:
+        warped = self._warp.warp(self._rows.losses)
+        smooth = _smoothed(warped)
+        self._wiggle = warped - smooth
+        self._mean = smooth.mean(axis=0)
+        _, sizes, directions = np.linalg.svd(smooth - self._mean, full_matrices=False)
+        count = max(1, int((sizes > 1e-6 * max(sizes[0], 1e-300)).sum()))
+        self._directions = directions[: min(count, _COMPONENTS)]
+        self._weights = (smooth - self._mean) @ self._directions.T
+        self._model = Processes.fitted(self._x, self._weights)
+
+    def curve(self, config: Config) -> Array:
+        """The loss after each epoch, shape ``(epochs,)``; smaller is better.
+
+        Raises:
+            UserError: The configuration is not of the table's search space.
+        """
+        key = _key(config)
+        if key not in self._curves:
+            self._curves[key] = self._with_recorded(key, self.curves([config])[0])
+        return self._curves[key]
+
+    def curves(self, configs: list[Config]) -> Array:
+        """The modelled losses of many configurations, shape ``(configs, epochs)``."""
+        x = self.encoder.encode(configs)
+        row = self._nearest(x)
+        if self.kind == "nearest":
+            return np.asarray(self._warp.capped(self._rows.losses[row]))
+        return self._warp.unwarp(self._mean + self._model.predict(x) @ self._directions + self._wiggle[row])
+
+    def seconds(self, config: Config) -> float:
+        """Seconds per epoch."""
+        return self._seconds(config)
+
+    @cached_property
+    def best(self) -> float:
+        """The least loss of any configuration, found by many random ones and a local search from the best of them."""
+        rng = np.random.default_rng(1)
+        points, losses = self._sample
+        order = np.argsort(losses)[:30]
+        points, losses = points[order], losses[order]
+        for width in 0.25 * 0.93 ** np.arange(60):
+            step = width * rng.normal(size=points.shape) * (rng.random(points.shape) < 0.5)
+            moved = np.clip(points + step, 0.0, 1.0)
+            found = self._least(moved)
+            better = found < losses
+            points[better], losses[better] = moved[better], found[better]
+        return float(losses.min())
+
+    @cached_property
+    def median(self) -> float:
+        """The median over random configurations of the least loss of their curves."""
+        losses = self._sample[1]
+        return float(np.median(losses[np.isfinite(losses)]))
+
+    def rank_correlation(self, folds: int = 5) -> float:
+        """Spearman's rank correlation of predicted with recorded final losses, each configuration held out once.
+
+        Trainings of the same configuration are held out together. The kernels' length scales are those of all rows.
+        """
+        from scipy.stats import spearmanr
+
+        groups = np.random.default_rng(0).permutation(int(self._rows.groups.max()) + 1)[self._rows.groups]
+        predicted = np.empty(len(self._rows))
+        for fold in range(folds):
+            held_out = groups % folds == fold
+            predicted[held_out] = self._final(self._x[held_out], ~held_out)
+        return float(spearmanr(predicted, self._warp.capped(self._rows.losses)[:, -1]).statistic)
+
+    def _final(self, x: Array, known: NDArray[np.bool_]) -> Array:
+        """Final losses, warped, as predicted from some of the rows."""
+        if self.kind == "nearest":
+            row = np.flatnonzero(known)[_nearest_rows(x, self._x[known])]
+            return np.asarray(self._rows.losses[row, -1])
+        model = self._model.conditioned_on(self._x[known], self._weights[known])
+        return np.asarray(self._mean[-1] + model.predict(x) @ self._directions[:, -1])
+
+    @cached_property
+    def _sample(self) -> tuple[Array, Array]:
+        """Points drawn at random and the least losses of their curves."""
+        points = np.random.default_rng(0).random((_RANDOM_CONFIGS, len(self.space)))
+        return points, self._least(points)
+
+    def _least(self, points: Array) -> Array:
+        """The least loss at each point of the unit cube; infinite where the configuration there is forbidden."""
+        configs = [self.space.from_unit(point) for point in points]
+        parts = [self.curves(configs[start : start + 500]).min(axis=1) for start in range(0, len(configs), 500)]
+        forbidden = [self.space.is_forbidden(config) for config in configs] if self.space.forbidden else False
+        return np.where(forbidden, np.inf, np.concatenate(parts))
+
+    def _nearest(self, x: Array) -> NDArray[np.int64]:
+        return _nearest_rows(x, self._x)
+
+    def _with_recorded(self, key: Any, modelled: Array) -> Array:
+        """The recorded curve, continued by the modelled one, which is shifted to meet it."""
+        recorded = self._recorded.get(key)
+        if recorded is None:
+            return modelled
+        known = int((~np.isnan(recorded)).sum())
+        if known == len(recorded):
+            return recorded
+        offset = self._warp.warp(recorded[known - 1]) - self._warp.warp(modelled[known - 1])
+        rest = self._warp.unwarp(self._warp.warp(modelled[known:]) + offset)
+        return np.concatenate([recorded[:known], rest])
+
+
+class Encoder:
+    """Configurations as columns of numbers, for models over them.
+
+    A numeric dimension is one column, its unit coordinate. One of unordered choices is a column a choice. A conditional
+    dimension has a further column that tells whether it is active, and lies in its middle where it is not.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+
+    def encode(self, configs: Iterable[Config]) -> Array:
+        """The configurations, shape ``(configs, columns)``; numbers outside a dimension are moved to its edge.
+
+        Raises:
+            UserError: A configuration lacks a dimension, or has a choice that the space does not know.
+        """
+        return np.array([self._row(config) for config in configs], dtype=np.float64)
+
+    def _row(self, config: Config) -> list[float]:
+        row: list[float] = []
+        for name, dimension in self.space.dimensions.items():
+            active = name in config
+            if not active and name not in self.space.conditions:
+                raise UserError(f"the configuration has no {name}, which the table of curves has")
+            if isinstance(dimension, Choices) and not dimension.ascending:
+                row += _one_hot(name, dimension, config.get(name), active)
+            else:
+                row.append(dimension.to_unit(_moved_inside(dimension, config[name])) if active else 0.5)
+            if name in self.space.conditions:
+                row.append(float(active))
+        return row
+
+
+def _one_hot(name: str, dimension: Choices, value: Any, active: bool) -> list[float]:
+    """Columns in which two different choices are at distance 1, as the ends of a range are."""
+    if active and not dimension.contains(value):
+        raise UserError(f"{name} is {value!r}, which no row has: {nearest(value, map(str, dimension.values))}")
+    chosen = dimension.index(value) if active else None
+    return [np.sqrt(0.5) * (number == chosen) for number in range(dimension.size)]
+
+
+def _moved_inside(dimension: Any, value: Any) -> Any:
+    if isinstance(dimension, Choices):
+        return min(dimension.values, key=lambda own: abs(own - value))
+    return dimension.snap(value)
+
+
+@dataclass(frozen=True)
+class _Warp:
+    """The scale on which curves are modelled: ``log(min(loss, cap) - floor)``."""
+
+    floor: float
+    cap: float
+
+    @classmethod
+    def of(cls, losses: Array) -> _Warp:
+        """The cap is above what 98 in 100 trainings begin with; the floor a little below the least loss."""
+        finite = losses[np.isfinite(losses)]
+        first = losses[:, 0][np.isfinite(losses[:, 0])]
+        cap = max(np.quantile(first, 0.98) if len(first) else -np.inf, np.quantile(finite, 0.98))
+        least, usual = finite.min(), np.median(np.minimum(losses[:, -1], cap))
+        return cls(float(least - max(0.02 * (usual - least), 1e-9 * max(1.0, abs(least)))), float(cap))
+
+    def capped(self, losses: Array) -> Array:
+        return np.minimum(losses, self.cap)
+
+    def warp(self, losses: Array) -> Array:
+        return np.asarray(np.log(self.capped(losses) - self.floor))
+
+    def unwarp(self, warped: Array) -> Array:
+        return np.asarray(np.exp(warped) + self.floor)
+
+
+class Processes:
+    """Gaussian processes over the same rows, one a column of their values, with a Matérn-5/2 kernel each."""
+
+    def __init__(self, scales: Array, noise: Array, x: Array, y: Array) -> None:
+        self.scales, self.noise = scales, noise
+        self._mean, self._size = y.mean(axis=0), y.std(axis=0) + 1e-12
+        self._x = x / scales[:, None, :]
+        self._squares = (self._x**2).sum(axis=2)
+        target = ((y - self._mean) / self._size).T
+        eye = np.eye(len(x))
+        self._alphas = np.stack(
+            [
+                np.linalg.solve(_matern(rows, rows, squares) + (noise + 1e-8) * eye, values)
+                for rows, squares, noise, values in zip(self._x, self._squares, self.noise, target, strict=True)
+            ]
+        )
+
+    @classmethod
+    def fitted(cls, x: Array, y: Array) -> Processes:
+        """Length scales and noise by maximum likelihood on a part of the rows, then conditioned on all of them."""
+        part = np.random.default_rng(0).permutation(len(x))[:_ROWS_FOR_SCALES]
+        scales, noise = zip(*[_scales_and_noise(x[part], column[part]) for column in y.T], strict=True)
+        return cls(np.array(scales), np.array(noise), x, y)
+
+    def conditioned_on(self, x: Array, y: Array) -> Processes:
+        """The same kernels over other rows."""
+        return Processes(self.scales, self.noise, x, y)
+
+    def predict(self, x: Array) -> Array:
+        """The posterior means, shape ``(rows, processes)``."""
+        parts = zip(self.scales, self._x, self._squares, self._alphas, strict=True)
+        means = [_matern(x / scales, rows, squares) @ alphas for scales, rows, squares, alphas in parts]
+        return np.asarray(np.stack(means, axis=1) * self._size + self._mean)
+
+
+def _matern(a: Array, b: Array, b_squares: Array) -> Array:
+    """The Matérn-5/2 kernel of unit variance between scaled rows."""
+    squares = (a**2).sum(axis=1)[:, None] + b_squares[None] - 2 * a @ b.T
+    distance = np.sqrt(5 * np.maximum(squares, 0.0))
+    return np.asarray((1 + distance + distance**2 / 3) * np.exp(-distance))
+
+
+def _scales_and_noise(x: Array, y: Array) -> tuple[Array, float]:
+    """Length scales, one a column, and the noise's variance as a share of the signal's."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    shape = Matern(np.full(x.shape[1], 0.5), (0.05, 20.0), nu=2.5)
+    kernel = ConstantKernel(1.0, (0.05, 20.0)) * shape + WhiteKernel(0.05, (1e-4, 2.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = GaussianProcessRegressor(kernel, normalize_y=True).fit(x, y).kernel_
+    scales = np.broadcast_to(fitted.k1.k2.length_scale, x.shape[1])
+    return np.array(scales), float(fitted.k2.noise_level / fitted.k1.k1.constant_value)
+
+
+def _usable(table: CurveTable) -> CurveTable:
+    """The rows to model: those without a gap, a random thousand if there are more."""
+    trained = ~np.isnan(table.losses).any(axis=1) & np.isfinite(table.losses).any(axis=1)
+    rows = table.rows(np.asarray(trained))
+    if len(rows) < FEWEST_ROWS:
+        raise UserError(
+            f"{table.name}: {len(rows)} of its {len(table)} trainings went to epoch {table.epochs}, and learning "
+            f"curves of other configurations need at least {FEWEST_ROWS} that did"
+        )
+    return rows.rows(np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_ROWS]))
+
+
+def _smoothed(curves: Array) -> Array:
+    """Running medians."""
+    half = _SMOOTH_OVER // 2
+    epochs = curves.shape[1]
+    parts = [np.median(curves[:, max(0, epoch - half) : epoch + half + 1], axis=1) for epoch in range(epochs)]
+    return np.stack(parts, axis=1)
+
+
+def _nearest_rows(x: Array, rows: Array) -> NDArray[np.int64]:
+    squares = (x**2).sum(axis=1)[:, None] + (rows**2).sum(axis=1)[None] - 2 * x @ rows.T
+    return np.asarray(squares.round(12).argmin(axis=1), dtype=np.int64)
+
+
+def _duration_model(table: CurveTable, encoder: Encoder) -> Callable[[Config], float]:
+    """Seconds per epoch, log-linear in the configuration and never far outside what was measured."""
+    if table.seconds is None:
+        return lambda config: 1.0
+    x = encoder.encode(table.configs)
+    centre, logs = x.mean(axis=0), np.log(table.seconds)
+    ridge = 1e-3 * len(x) * np.eye(x.shape[1])
+    slopes = np.linalg.solve((x - centre).T @ (x - centre) + ridge, (x - centre).T @ (logs - logs.mean()))
+    low, high = logs.min() - np.log(2), logs.max() + np.log(2)
+    known: dict[Any, float] = {}
+
+    def seconds(config: Config) -> float:
+        key = _key(config)
+        if key not in known:
+            told = logs.mean() + (encoder.encode([config])[0] - centre) @ slopes
+            known[key] = float(np.exp(np.clip(told, low, high)))
+        return known[key]
+
+    return seconds
+
+
+def _recorded(table: CurveTable) -> dict[Any, Array]:
+    """Each configuration's first curve in the table."""
+    return {_key(config): curve for config, curve in reversed(list(zip(table.configs, table.losses, strict=True)))}
+
+
+def _key(config: Config) -> Any:
+    """A configuration as the key of a dictionary: in any order of its names, and 64 is 64.0."""
+    return tuple(sorted((name, repr(float(value) if is_number(value) else value)) for name, value in config.items()))
