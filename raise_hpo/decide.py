@@ -96,9 +96,7 @@ class DecisionCore:
         """What a free slot should do: go on with a waiting trial, resume a paused one, start a new one, or nothing."""
         waiting = self._waiting()
         if waiting is None and not self._spent():
-            self._give_up()
-            self._promote()
-            waiting = self._waiting() or self._inherit() or self._suggest()
+            waiting = self._choose() or (self._choose() if self._runs_out() else None)
         if waiting is not None:
             self._out.add(waiting.number)
             return Run(waiting)
@@ -106,6 +104,22 @@ class DecisionCore:
             return Wait()
         self._finish()
         return Done()
+
+    def _choose(self) -> Trial | None:
+        """What the scheduler wants to go on with, else a new trial."""
+        self._give_up()
+        self._promote()
+        return self._waiting() or self._inherit() or self._suggest()
+
+    def _runs_out(self) -> bool:
+        """Whether it turns out now that no new trial will start any more; journaled, as the scheduler learns of it."""
+        if self._trials_left() or self.history.exhausted == len(self.history.trials):
+            return False
+        self._log({"event": "exhausted", "why": self._nothing_new()})
+        return True
+
+    def _nothing_new(self) -> str:
+        return "every configuration was tried" if self._exhausted else f"{len(self.history.trials)} trials are done"
 
     def _waiting(self) -> Trial | None:
         """The first trial that waits for a slot."""
@@ -181,9 +195,7 @@ class DecisionCore:
     def _finish(self) -> None:
         if self.history.state == "finished":
             return
-        why = self._spent() or (
-            "every configuration was tried" if self._exhausted else f"{len(self.history.trials)} trials are done"
-        )
+        why = self._spent() or self._nothing_new()
         left = [trial for trial in self.history.trials if trial.state == "paused"]
         self._log(
             *[
@@ -304,6 +316,8 @@ class DecisionCore:
         kind = event["event"]
         if kind == "resumed":
             self._waiting_numbers = [trial.number for trial in self.history.trials if trial.state == "waiting"]
+        if kind == "exhausted":
+            self.scheduler.on_exhausted()
         if kind not in ("suggested", "reported", "decided", "finished", "failed"):
             return
         trial = self.history.trials[event["trial"]]

@@ -101,6 +101,7 @@ class History:
         state: ``running`` from the start or a resume on, then how the driver stopped: ``finished``, ``stopped``,
             ``interrupted`` or ``failed``.
         reports: Trial and epoch of every report, in the order in which they came.
+        exhausted: How many trials there were when no new ones were to come; None as long as there are.
         seconds: Time that a driver was at work, over all sessions.
     """
 
@@ -114,6 +115,7 @@ class History:
         self.state = "new"
         self.why = ""
         self.reports: list[tuple[int, int]] = []
+        self.exhausted: int | None = None
         self.decisions: Counter[str] = Counter()
         self.sessions: list[list[float]] = []
         self.slots = 1
@@ -246,6 +248,9 @@ class History:
         else:
             trial.state = "failed"
             trial.failure = (event["kind"], event["cause"])
+
+    def _on_exhausted(self, event: Event) -> None:
+        self.exhausted = len(self.trials)
 
     def _on_stopped(self, event: Event) -> None:
         self.state, self.why = event["state"], event["why"]

@@ -22,7 +22,8 @@ from raise_hpo.errors import UserError
 Event = dict[str, Any]
 
 EVENTS = (
-    "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "stopped", "resumed",
+    "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "exhausted",
+    "stopped", "resumed",
 )  # fmt: skip
 
 _CRC = ',"crc":"'

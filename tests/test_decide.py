@@ -180,3 +180,15 @@ def test_a_report_made_again_changes_nothing() -> None:
     before = list(events)
     assert core.report(0, 1, {"val_loss": 1.0}).action == "continue"
     assert events == before
+
+
+def test_that_no_new_trial_will_come_is_told_once_and_journaled() -> None:
+    for study, why in (
+        (spec(budget={"trials": 6}), "6 trials are done"),
+        (spec(searcher={"grid": {"points": 1}}, budget={"trials": 100}), "every configuration was tried"),
+    ):
+        events = run(study, slots=2)
+        told = [event["why"] for event in events if event["event"] == "exhausted"]
+        assert told == [why]
+        assert History(events).exhausted == len(History(events).trials)
+    assert not any(event["event"] == "exhausted" for event in run(spec(budget={"epochs": 30})))

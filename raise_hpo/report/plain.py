@@ -74,6 +74,10 @@ def _failed(event: Event, metric: str | None) -> str:
     return f"trial {event['trial']} failed ({event['kind']}): {event['cause']}{again}"
 
 
+def _exhausted(event: Event, metric: str | None) -> str:
+    return f"study starts no new trials: {event['why']}"
+
+
 def _stopped(event: Event, metric: str | None) -> str:
     return f"study {event['state']}: {event['why']}"
 
@@ -84,7 +88,8 @@ def _resumed(event: Event, metric: str | None) -> str:
 
 _WORDS: dict[str, Callable[[Event, str | None], str]] = {
     "study": _study, "suggested": _suggested, "started": _started, "reported": _reported, "checkpointed": _checkpointed,
-    "decided": _decided, "finished": _finished, "failed": _failed, "stopped": _stopped, "resumed": _resumed,
+    "decided": _decided, "finished": _finished, "failed": _failed, "exhausted": _exhausted,
+    "stopped": _stopped, "resumed": _resumed,
 }  # fmt: skip
 
 

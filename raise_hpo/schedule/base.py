@@ -47,7 +47,7 @@ class Scheduler(ABC):
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """The epochs at which `decide` may answer anything but ``continue``, rising; checkpoints are made there."""
+        """The epochs at which trials are compared, rising. Trials pause only there, and checkpoints are made there."""
         return ()
 
     def on_start(self, trial: int, config: Config) -> None:  # noqa: B027
@@ -64,6 +64,9 @@ class Scheduler(ABC):
 
     def on_end(self, trial: int) -> None:  # noqa: B027
         """A trial has finished, stopped or failed for good."""
+
+    def on_exhausted(self) -> None:  # noqa: B027
+        """No new trial will start any more: what is incomplete for want of trials will stay so."""
 
     @abstractmethod
     def decide(self, trial: int, epoch: int) -> Decision:

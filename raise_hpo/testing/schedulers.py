@@ -2,88 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from raise_hpo.history import Config
 from raise_hpo.schedule import Scheduler
 from raise_hpo.space import SearchSpace
+from raise_hpo.testing.play import SPACE, Play, make_call
 
 _MAX_EPOCHS = 9
-_SPACE = {"lr": "loguniform(1e-4, 1e-1)", "dropout": "uniform(0, 0.5)", "layers": "randint(1, 5)"}
-Call = tuple[str, tuple[Any, ...]]
-
-
-@dataclass
-class _Play:
-    """A random but repeatable play of trials against a scheduler: its calls, and what was decided."""
-
-    scheduler: Scheduler
-    seed: int
-    trials: int = 30
-    calls: list[Call] = field(default_factory=list)
-    decided: list[tuple[int, int, str]] = field(default_factory=list)
-
-    def run(self) -> _Play:
-        rng = random.Random(self.seed)
-        losses = {trial: rng.random() for trial in range(self.trials)}
-        running: dict[int, int] = {}
-        fresh = iter(range(self.trials))
-        for _ in range(4):
-            self._refill(running, fresh)
-        while running:
-            trial = rng.choice(sorted(running))
-            epoch = running[trial] + 1
-            self._tell("on_report", trial, epoch, losses[trial] + 1 / epoch)
-            action = self.scheduler.decide(trial, epoch).action if epoch < _MAX_EPOCHS else "stop"
-            self.decided.append((trial, epoch, action))
-            running[trial] = epoch
-            if action != "continue":
-                del running[trial]
-                self._leave(trial, epoch, action)
-                self._refill(running, fresh)
-        return self
-
-    def _leave(self, trial: int, epoch: int, action: str) -> None:
-        if action == "pause":
-            self._tell("on_pause", trial, epoch)
-        else:
-            self._tell("on_end", trial)
-
-    def _refill(self, running: dict[int, int], fresh: Iterator[int]) -> None:
-        resumed = self.scheduler.resume()
-        if resumed is not None:
-            trial = resumed[0]
-            epoch = max(epoch for number, epoch, _ in self.decided if number == trial)
-            self._tell("on_resume", trial, epoch)
-            self.decided.append((trial, epoch, "resume"))
-            running[trial] = epoch
-        elif self.scheduler.has_room() and (trial := next(fresh, None)) is not None:
-            self._tell("on_start", trial, _config(trial))
-            running[trial] = 0
-
-    def _tell(self, method: str, *arguments: Any) -> None:
-        self.calls.append((method, arguments))
-        apply_call(self.scheduler, self.calls[-1])
-
-
-def _config(trial: int) -> Config:
-    return SearchSpace.parse(_SPACE).sample(np.random.default_rng(trial))
-
-
-def apply_call(scheduler: Scheduler, call: Call) -> None:
-    """Tell a scheduler again what another one was told."""
-    method, arguments = call
-    getattr(scheduler, method)(*arguments)
 
 
 class SchedulerContract(ABC):
     """Subclass, and return the scheduler from `make`."""
+
+    stops_between_rungs = False
+    """Whether the scheduler may stop a trial at any epoch; a rule without rungs does."""
 
     @abstractmethod
     def make(self, max_epochs: int) -> Scheduler:
@@ -91,59 +24,76 @@ class SchedulerContract(ABC):
 
     def space(self) -> SearchSpace:
         """The search space of the checks."""
-        return SearchSpace.parse(_SPACE)
+        return SearchSpace.parse(SPACE)
+
+    def play(self, seed: int, **how: Any) -> Play:
+        """Play a whole study against a new scheduler."""
+        return Play(self.make(_MAX_EPOCHS), seed, _MAX_EPOCHS, **how).run()
 
     def test_same_reports_same_decisions(self) -> None:
         """Decisions depend on what was reported alone."""
-        first, second = (_Play(self.make(_MAX_EPOCHS), 1).run() for _ in range(2))
-        assert first.decided == second.decided
+        first, second = (self.play(1, breaking=0.02) for _ in range(2))
+        assert first.verdicts == second.verdicts
 
-    def test_replaying_gives_the_same_next_decision(self) -> None:
-        """A scheduler that is told again what happened decides as the one it happened to, at any point."""
-        play = _Play(self.make(_MAX_EPOCHS), 2).run()
-        for cut in range(0, len(play.calls), 5):
-            replayed = [self.make(_MAX_EPOCHS) for _ in range(2)]
+    def test_replaying_gives_the_same_answers(self) -> None:
+        """A scheduler that is told again what happened answers as the one it happened to, at any point.
+
+        The first was asked after every call and the second only now: asking changes nothing.
+        """
+        play = self.play(2, breaking=0.02, default=True)
+        for cut in range(0, len(play.calls), 3):
+            replayed = self.make(_MAX_EPOCHS)
             for call in play.calls[: cut + 1]:
-                for scheduler in replayed:
-                    apply_call(scheduler, call)
-            # Asking must change nothing: the first is asked twice, the second once.
-            assert replayed[0].resume() == replayed[0].resume() == replayed[1].resume()
-            method, arguments = play.calls[cut]
-            if method == "on_report" and arguments[1] < _MAX_EPOCHS:
-                at = arguments[:2]
-                decisions = [replayed[0].decide(*at), replayed[0].decide(*at), replayed[1].decide(*at)]
-                assert decisions[0] == decisions[1] == decisions[2]
+                make_call(replayed, call)
+            for question, answer in play.answers[cut]:
+                assert make_call(replayed, question) == answer, (cut, question)
 
-    def test_decides_only_at_rungs(self) -> None:
-        """Between rungs every trial goes on, so that checkpoints at the rungs are enough."""
-        scheduler = self.make(_MAX_EPOCHS)
-        for trial, epoch, action in _Play(scheduler, 3).run().decided:
-            if epoch not in scheduler.rungs and epoch < _MAX_EPOCHS:
-                assert action == "continue", (trial, epoch)
+    def test_rungs_lie_within_the_training(self) -> None:
+        """Rungs rise, and the last epoch is none."""
+        rungs = self.make(_MAX_EPOCHS).rungs
+        assert list(rungs) == sorted(set(rungs))
+        assert set(rungs) <= set(range(1, _MAX_EPOCHS))
 
-    def test_the_best_trial_is_never_stopped(self) -> None:
-        """A trial better than all others at every epoch gets to the end."""
-        scheduler = self.make(_MAX_EPOCHS)
-        for epoch in range(1, _MAX_EPOCHS):
-            for trial in range(20):
-                scheduler.on_report(trial, epoch, float(trial))
-            assert scheduler.decide(0, epoch).action == "continue"
+    def test_decides_at_rungs(self) -> None:
+        """Trials pause only at rungs, where their checkpoints are; stops elsewhere are a matter of the rule."""
+        play = self.play(3)
+        between = [verdict for verdict in play.verdicts if verdict.epoch not in play.scheduler.rungs]
+        assert not any(verdict.action in ("pause", "resume") for verdict in between)
+        assert self.stops_between_rungs or not any(verdict.action == "stop" for verdict in between)
+
+    def test_the_best_trial_gets_to_the_end(self) -> None:
+        """A trial better than all others at every epoch is trained to the end, whenever it starts."""
+        for best in (0, 7, 16, 29):
+            for slots in (1, 4):
+                assert best in self.play(4, best=best, slots=slots).ended("finish"), (best, slots)
+
+    def test_a_study_never_starves(self) -> None:
+        """Some trials get to the end, with any number of slots."""
+        for seed in range(5):
+            for slots in (1, 3, 8, 40):
+                assert self.play(seed, slots=slots).ended("finish"), (seed, slots)
+
+    def test_what_runs_ends_or_waits(self) -> None:
+        """No trial is lost: each has ended or is paused when there is nothing more to run."""
+        play = self.play(5, breaking=0.05, default=True)
+        ended = play.ended("finish") | play.ended("stop") | play.ended("fail")
+        assert ended | set(play.paused) == set(range(play.trials))
+        assert ended.isdisjoint(play.paused)
 
     def test_says_why(self) -> None:
         """Every decision has words."""
-        scheduler = self.make(_MAX_EPOCHS)
-        scheduler.on_report(0, 1, 0.5)
-        assert scheduler.decide(0, 1).why
+        assert all(verdict.why for verdict in self.play(6).verdicts)
 
     def test_an_ended_trial_is_not_resumed(self) -> None:
         """What has ended stays ended."""
-        scheduler = self.make(_MAX_EPOCHS)
-        for trial in range(9):
-            scheduler.on_start(trial, _config(trial))
-        for epoch in scheduler.rungs[:1]:
-            for trial in range(9):
-                scheduler.on_report(trial, epoch, float(trial))
-                scheduler.on_pause(trial, epoch)
-        for trial in range(9):
-            scheduler.on_end(trial)
-        assert scheduler.resume() is None
+        play = self.play(7, trials=20)
+        for trial in play.paused:
+            play.scheduler.on_end(trial)
+        assert play.scheduler.resume() is None
+        assert play.scheduler.give_up() is None
+
+    def test_the_default_configuration_needs_no_announcement(self) -> None:
+        """The default configuration reports to the end though it was never announced; the others are decided upon."""
+        play = self.play(8, default=True)
+        assert 0 in play.ended("finish")
+        assert len(play.ended("finish")) > 1
