@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "none": "raise_hpo.schedule.none:NoScheduler",
     "asha": "raise_hpo.schedule.asha:ASHA",
+    "curve": "raise_hpo.schedule.curve:CurveScheduler",
 }
 
 __all__ = ["SCHEDULERS", "Heir", "Need", "Scheduler", "make_scheduler"]

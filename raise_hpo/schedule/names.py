@@ -1,3 +1,3 @@
 """The names of the schedulers, kept apart so that reading a study file imports none of them."""
 
-SCHEDULERS = ("none", "asha")
+SCHEDULERS = ("none", "asha", "curve")

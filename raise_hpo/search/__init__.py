@@ -16,7 +16,9 @@ _HOMES = {
     "grid": "raise_hpo.search.grid:GridSearcher",
     "sobol": "raise_hpo.search.sobol:SobolSearcher",
     "tpe": "raise_hpo.search.optuna:TPESearcher",
+    "curve": "raise_hpo.search.curve:CurveSearcher",
     "gp": "raise_hpo.search.optuna:GPSearcher",
+    "cmaes": "raise_hpo.search.cmaes:CMAESSearcher",
 }
 
 __all__ = ["SEARCHERS", "Searcher", "make_searcher"]

@@ -1,0 +1,170 @@
+"""Lifting partial learning curves: where a trial's loss will be at the last epoch, from rung to rung."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_FEWEST = 6
+"""Curves that a step needs before it is modelled."""
+_MOST = 250
+"""The latest curves that a step is modelled from: enough, and its cost stays bounded."""
+_RIDGE = 3.0
+_KNOWN = 1e-4
+"""Variance of a level that was measured."""
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Losses on a scale on which the best differ as much as the bad: the logarithm of their distance to a floor.
+
+    The floor lies a little below the best loss seen, a ceiling well above the median, so that neither a diverged trial
+    nor the last digits of the best one decide what a model sees.
+    """
+
+    floor: float
+    ceiling: float
+    least: float
+
+    @classmethod
+    def of(cls, losses: Array) -> Warp:
+        """The scale for the best losses of all trials so far, shape ``(trials,)``."""
+        best, median = float(losses.min()), float(np.median(losses))
+        spread = max(median - best, 1e-9)
+        return cls(best - 0.05 * spread, median + 3.0 * spread, 0.02 * spread)
+
+    def __call__(self, losses: Array) -> Array:
+        """Losses on this scale, of any shape."""
+        distance: Array = np.log(np.maximum(np.minimum(losses, self.ceiling) - self.floor, self.least))
+        return distance
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Trials' curves up to a rung, as a model sees them, one row a trial.
+
+    Attributes:
+        units: Encoded configurations, shape ``(trials, width)``.
+        level: The warped loss at the rung, a mean over its last fifth.
+        slope: The change of the warped loss over the last third before the rung.
+    """
+
+    units: Array
+    level: Array
+    slope: Array
+
+    @classmethod
+    def at(cls, epoch: int, units: Array, curves: Array) -> Partial:
+        """Of warped curves, shape ``(trials, at least epoch)``."""
+        tail = max(1, epoch // 5) if epoch > 3 else 1
+        back = max(1, epoch // 3)
+        level = curves[:, epoch - tail : epoch].mean(axis=1)
+        slope = curves[:, epoch - 1] - curves[:, epoch - 1 - back] if epoch >= 2 else np.zeros(len(curves))
+        return cls(units, level, slope)
+
+    @property
+    def features(self) -> Array:
+        """Configuration, level and slope, shape ``(trials, width + 2)``."""
+        return np.column_stack([self.units, self.level, self.slope])
+
+
+class Step:
+    """The change of the level from one rung to the next: ridge regression and a support vector regression, averaged.
+
+    Attributes:
+        deviation: Standard deviation of the held-out (leave-one-out) error.
+        rank: Rank correlation of held-out predictions with the level at the next rung.
+        last: Rank correlation of the level itself with the level at the next rung.
+    """
+
+    def __init__(self, before: Partial, after: Array) -> None:
+        from sklearn.svm import SVR
+
+        features, change = before.features, after - before.level
+        self._centre, self._scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+        self._mean, self._spread = float(change.mean()), float(change.std()) + 1e-6
+        rows = self._standardised(features)
+        gram = rows.T @ rows + _RIDGE * np.eye(rows.shape[1])
+        hat = rows @ np.linalg.solve(gram, rows.T)
+        centred = change - self._mean
+        leverage = np.minimum(np.diag(hat) + 1 / len(rows), 0.9)
+        errors = (centred - hat @ centred) / (1 - leverage)
+        self._weights = np.linalg.solve(gram, rows.T @ centred)
+        self._machine: SVR | None = None
+        self.useful = bool(errors.std() < self._spread)
+        if self.useful and len(rows) >= 15:
+            machine = SVR(C=2.0, epsilon=0.1, gamma=0.3 / rows.shape[1])
+            self._machine = machine.fit(rows, centred / self._spread)
+        self.deviation = float(errors.std() if self.useful else self._spread) + 1e-3
+        self.rank = _rank_correlation(after - errors, after) if self.useful else -1.0
+        self.last = _rank_correlation(before.level, after)
+
+    def __call__(self, before: Partial) -> Array:
+        """The expected change of the level, shape ``(trials,)``."""
+        if not self.useful:
+            return np.full(len(before.level), self._mean)
+        rows = np.clip(self._standardised(before.features), -3, 3)
+        change = rows @ self._weights + self._mean
+        if self._machine is not None:
+            change = 0.5 * change + 0.5 * (self._machine.predict(rows) * self._spread + self._mean)
+        clipped: Array = np.clip(change, self._mean - 3 * self._spread, self._mean + 3 * self._spread)
+        return clipped
+
+    def _standardised(self, features: Array) -> Array:
+        scaled: Array = (features - self._centre) / self._scale
+        return scaled
+
+
+def _rank_correlation(one: Array, other: Array) -> float:
+    ranks = np.argsort(np.argsort([one, other], axis=1), axis=1)
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+class Lift:
+    """Predicts the level at the last epoch from a curve up to any rung, by steps from rung to rung.
+
+    Args:
+        rungs: The rungs' epochs, rising, the last epoch of a trial at the end.
+        units: Encoded configurations, shape ``(trials, width)``.
+        curves: Warped curves, one a trial, each as long as the trial has come.
+    """
+
+    def __init__(self, rungs: Sequence[int], units: Array, curves: Sequence[Array]) -> None:
+        self.rungs = tuple(rungs)
+        self.steps: list[Step | None] = [
+            self._step(units, curves, before, after) for before, after in zip(self.rungs, self.rungs[1:], strict=False)
+        ]
+
+    def _step(self, units: Array, curves: Sequence[Array], before: int, after: int) -> Step | None:
+        there = [index for index, curve in enumerate(curves) if len(curve) >= after][-_MOST:]
+        if len(there) < _FEWEST:
+            return None
+        known = np.array([curves[index][:after] for index in there])
+        return Step(Partial.at(before, units[there], known), Partial.at(after, units[there], known).level)
+
+    def last(self, rung: int, units: Array, curves: Array) -> tuple[Array, Array]:
+        """Level at the last epoch and its variance, each of shape ``(trials,)``, for trials that are at one rung.
+
+        Where a step is not known yet the level stays as it is, with a large variance.
+
+        Args:
+            rung: The rung's epoch.
+            units: Encoded configurations, shape ``(trials, width)``.
+            curves: Warped curves up to the rung, shape ``(trials, rung)``.
+        """
+        state = Partial.at(rung, units, curves)
+        variance = np.full(len(state.level), _KNOWN)
+        for number in range(self.rungs.index(rung), len(self.steps)):
+            step = self.steps[number]
+            if step is None:
+                variance = variance + (0.25 / (1 + number)) ** 2
+                continue
+            change = step(state)
+            state = Partial(state.units, state.level + change, 0.3 * change)
+            variance = variance + step.deviation**2
+        return state.level, variance
