@@ -52,7 +52,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--ours", default="curve", help="the contestant that all others are compared with")
     parser.add_argument("--surrogate", choices=["gp", "nearest", "both"], default="gp")
     parser.add_argument("--floor", type=float, default=1e-4, help="the least regret that counts in ratios")
-    parser.add_argument("--run-seconds", type=float, default=300, help="a race that takes longer is left out, and told")
+    parser.add_argument("--run-seconds", type=float, default=300, help="processor time after which a race is left out")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file that keeps the results, .jsonl")
     return parser.parse_args()

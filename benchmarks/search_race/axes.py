@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from raise_hpo.errors import UserError
 from raise_hpo.space import SearchSpace
-from raise_hpo.space.dimensions import Choices, Dimension, Range, Steps, Value, is_number
+from raise_hpo.space.dimensions import Choices, Dimension, Range, Steps, Value
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Axis:
 
     Attributes:
         key: The name for the peer; some packages refuse dots and other letters in names.
-        kind: ``real`` and ``whole`` have bounds, both included, and may be logarithmic; ``category`` has labels. A choice
-            of numbers in rising or falling order is whole, the index of the choice, so that the order is told.
+        kind: ``real`` and ``whole`` have bounds, both included, and may be logarithmic; ``category`` has labels. A
+            choice of numbers in rising order is whole, the choice's index, so that the order is told.
         log: Whether the scale is logarithmic.
     """
 
@@ -33,7 +33,7 @@ class Axis:
                 return "real"
             case Steps():
                 return "whole"
-            case Choices(values) if _in_order(list(values)):
+            case Choices() as choices if choices.ascending:
                 return "whole"
         return "category"
 
@@ -69,7 +69,7 @@ class Axis:
 
 
 class Axes(list[Axis]):
-    """All axes of a search space.
+    """All axes of a search space; a hyperparameter with a single value is none, as some packages refuse it.
 
     Raises:
         UserError: the space has conditions or forbidden combinations, which not all packages can express.
@@ -78,14 +78,10 @@ class Axes(list[Axis]):
     def __init__(self, space: SearchSpace) -> None:
         if space.conditions or space.forbidden:
             raise UserError("the search space has conditions or forbidden combinations, which peers cannot be told")
-        super().__init__(Axis(name, f"x{index}", each) for index, (name, each) in enumerate(space.dimensions.items()))
+        named = enumerate(space.dimensions.items())
+        super().__init__(Axis(name, f"x{index}", each) for index, (name, each) in named if each.size != 1)
+        self._constants = {name: each.from_unit(0.5) for name, each in space.dimensions.items() if each.size == 1}
 
     def config(self, told: Mapping[str, Any]) -> dict[str, Value]:
         """A peer's proposal as a configuration of the space."""
-        return {axis.name: axis.value(told[axis.key]) for axis in self}
-
-
-def _in_order(values: list[Value]) -> bool:
-    if len(values) < 2 or not all(map(is_number, values)):
-        return False
-    return values in (sorted(values), sorted(values, reverse=True))
+        return {**self._constants, **{axis.name: axis.value(told[axis.key]) for axis in self}}

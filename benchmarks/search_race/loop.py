@@ -18,7 +18,7 @@ Config = dict[str, Any]
 class Job:
     """A stretch of training: a configuration from the epochs it has behind it on, at most until an epoch.
 
-    What comes back to a trial is trained on from where it was; no contestant is charged for loading a checkpoint.
+    A trial that is taken up again is trained on from where it was; no contestant is charged for loading a checkpoint.
     """
 
     trial: int
@@ -95,6 +95,7 @@ class _Loop:
         self._now, self._free, self._busy = 0.0, slots, 0.0
         self._queue: list[_Epoch] = []
         self._order: Callable[[], int] = itertools.count().__next__
+        self._curves: dict[int, NDArray[np.float64]] = {}
 
     def run(self) -> None:
         while True:
@@ -109,7 +110,9 @@ class _Loop:
         while self._free and (job := self.contestant.next(self._now)) is not None:
             self._free -= 1
             self.outcome.trials += job.done == 0
-            self._train(job, job.done + 1, self.curves.curve(job.config), self.curves.seconds(job.config))
+            if job.trial not in self._curves:
+                self._curves[job.trial] = self.curves.curve(job.config)
+            self._train(job, job.done + 1, self._curves[job.trial], self.curves.seconds(job.config))
 
     def _train(self, job: Job, number: int, curve: NDArray[np.float64], seconds: float) -> None:
         heapq.heappush(self._queue, _Epoch(self._now + seconds, self._order(), job, number, curve, seconds))

@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from raise_hpo.drive.surrogate import Surrogate
+from numpy.typing import NDArray
 
 from raise_hpo.curves import CurveTable
+from raise_hpo.drive.surrogate import Surrogate
 from raise_hpo.errors import UserError, nearest
+from raise_hpo.history import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 MLPF = Path("mlpf-curves", "delphes_trainings_processed.csv")
@@ -56,6 +58,14 @@ class Task:
         """The race's length in simulated seconds; an epoch is one second where the table has no times."""
         seconds = 1.0 if self.table.seconds is None else float(np.mean(self.table.seconds))
         return trainings(slots) * self.epochs * seconds
+
+    def curve(self, config: Config) -> NDArray[np.float64]:
+        """The loss after each epoch; not kept, as thousands of races ask."""
+        return self.surrogate.curves([config])[0]
+
+    def seconds(self, config: Config) -> float:
+        """Seconds per epoch."""
+        return self.surrogate.seconds(config)
 
     def regret(self, loss: float) -> float:
         """The loss on a scale where 0 is the best known and 1 the median random configuration's best."""
