@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import math
+from bisect import insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from raise_hpo.decide import DecisionCore, Done, Run
-from raise_hpo.history import Config
+from raise_hpo.history import Config, Trial
 
 Curve = Callable[[Config, int], Mapping[str, float]]
 
@@ -23,17 +27,77 @@ class VirtualClock:
         return self.now
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What a study takes besides its epochs. All times are in seconds.
+
+    Attributes:
+        start_seconds: From the start of the cluster until its slots can take trials; once.
+        build_seconds: Building a trial's model and loading its checkpoint, at the beginning of each stay on a slot.
+        reload_seconds: Loading interpreter, libraries and data for a trial on a slot that did not run it last. Warm
+            slots keep these from trial to trial, and it is 0.
+        checkpoint_seconds: Writing a checkpoint, after each epoch that has one.
+        report_seconds: From the end of an epoch until the next one may begin.
+        failures_per_node_hour: How often a node is lost, on average.
+        recovery_seconds: From the loss of a node until another one has taken its place.
+        slots_per_node: Trials at a time on a node.
+        busy_watts: Power of a node whose slots all train.
+        idle_watts: Power of a node whose slots are all free.
+    """
+
+    start_seconds: float = 0.0
+    build_seconds: float = 0.0
+    reload_seconds: float = 0.0
+    checkpoint_seconds: float = 0.0
+    report_seconds: float = 0.0
+    failures_per_node_hour: float = 0.0
+    recovery_seconds: float = 0.0
+    slots_per_node: int = 1
+    busy_watts: float = 0.0
+    idle_watts: float = 0.0
+
+    def nodes(self, slots: int) -> int:
+        """How many nodes so many slots take."""
+        return math.ceil(slots / self.slots_per_node)
+
+    def kwh(self, slots: int, seconds: float, busy_seconds: float) -> float:
+        """Energy of all nodes over the given time, when their slots together were busy for `busy_seconds`."""
+        idle = self.idle_watts * self.nodes(slots) * seconds
+        return (idle + (self.busy_watts - self.idle_watts) / self.slots_per_node * busy_seconds) / 3.6e6
+
+
+@dataclass
+class _Stay:
+    """A trial on a slot, with the epoch it trains."""
+
+    trial: Trial
+    slot: int
+    began: float
+    seconds: float
+    epoch: int
+    over: bool = False
+
+
 @dataclass
 class Simulator:
     """Runs a core's trials over so many slots on a virtual clock.
+
+    A free slot takes what the core gives it. Where several are free, a trial goes to the one that ran it last, if that
+    one has run no other since, and to the first otherwise.
 
     Args:
         core: The decision core; its `clock` must be this simulator's.
         curve: Metrics of a configuration at an epoch (counting from 1); may raise to make the trial fail.
         slots: Trials at a time.
-        clock: The virtual clock.
+        clock: The virtual clock. The caller lets the start of the cluster pass on it.
         seconds: Duration of an epoch of a configuration.
-        start_seconds: Time to build a trial's model, or to load its checkpoint.
+        costs: What is not training.
+        seed: Decides when nodes are lost.
+
+    Attributes:
+        busy_seconds: Time that trials held slots, summed over slots.
+        reloads: Stays on a slot that had last run another trial, or none.
+        trained: Epochs trained, those that a lost node made vain included.
     """
 
     core: DecisionCore
@@ -41,49 +105,134 @@ class Simulator:
     slots: int
     clock: VirtualClock
     seconds: Callable[[Config], float] = lambda config: 1.0
-    start_seconds: float = 0.0
-    _queue: list[tuple[float, int, int, int]] = field(default_factory=list)
-    _free: list[int] = field(default_factory=list)
+    costs: Costs = field(default_factory=Costs)
+    seed: int = 0
+    busy_seconds: float = field(default=0.0, init=False)
+    reloads: int = field(default=0, init=False)
+    trained: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._queue: list[tuple[float, int, int, int, _Stay]] = []
+        self._free = list(range(self.slots))
+        self._running: dict[int, _Stay] = {}
+        self._loaded: dict[int, int] = {}
+        self._breaks = np.random.default_rng(self.seed)
+        self._disruptions: list[tuple[float, int, bool]] = []
+        self._down: set[int] = set()
+        self._saved_at = _saved_at(self.core)
+        for node in range(self.costs.nodes(self.slots)):
+            self._will_break(node)
 
     def run(self, reports: int | None = None) -> bool:
         """Run to the study's end, or for so many reports (as if the driver were killed then); True at the end."""
-        self._free = list(range(self.slots))
+        last = math.inf if reports is None else self.trained + reports
         while True:
             done = self._fill()
-            if not self._queue:
+            if not self._running and (done or not self._down):
                 return done
-            if reports is not None:
-                if reports == 0:
-                    return False
-                reports -= 1
-            self._one_report()
+            if self.trained >= last:
+                return False
+            if self._disruptions and self._disruptions[0][0] <= self._next_report():
+                self._disrupt()
+            else:
+                self._report()
+
+    def _next_report(self) -> float:
+        while self._queue and self._queue[0][4].over:
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else math.inf
+
+    # Trials
 
     def _fill(self) -> bool:
+        """Give trials to the free slots; True if the study is over."""
         while self._free:
             action = self.core.next()
             if not isinstance(action, Run):
                 return isinstance(action, Done)
-            trial = action.trial
-            slot = heapq.heappop(self._free)
-            self.core.started(trial.number, "virtual", str(slot), 1, self.clock())
-            self._push(trial.number, trial.checkpoint[0] if trial.checkpoint else 0, slot, self.start_seconds)
+            self._begin(action.trial)
         return False
 
-    def _push(self, number: int, epoch: int, slot: int, extra: float = 0.0) -> None:
-        """The trial will report its next epoch when its time has passed."""
-        config = self.core.history.trials[number].config
-        heapq.heappush(self._queue, (self.clock.now + extra + self.seconds(config), number, epoch + 1, slot))
+    def _begin(self, trial: Trial) -> None:
+        slot = self._slot_for(trial.number)
+        self._free.remove(slot)
+        costs = self.costs.build_seconds
+        if self._loaded.get(slot) != trial.number:
+            self.reloads += 1
+            costs += self.costs.reload_seconds
+        self._loaded[slot] = trial.number
+        self.core.started(trial.number, "virtual", str(slot), 1, self.clock.now)
+        epoch = trial.checkpoint[0] if trial.checkpoint else 0
+        stay = _Stay(trial, slot, self.clock.now, self.seconds(trial.config), epoch)
+        self._running[slot] = stay
+        self._next_epoch(stay, costs)
 
-    def _one_report(self) -> None:
-        self.clock.now, number, epoch, slot = heapq.heappop(self._queue)
+    def _slot_for(self, number: int) -> int:
+        return next((slot for slot in self._free if self._loaded.get(slot) == number), self._free[0])
+
+    def _next_epoch(self, stay: _Stay, extra: float) -> None:
+        """The trial will report its next epoch when its time has passed."""
+        stay.epoch += 1
+        saving = self.costs.checkpoint_seconds if stay.epoch in self._saved_at else 0.0
+        due = self.clock.now + extra + stay.seconds + saving + self.costs.report_seconds
+        heapq.heappush(self._queue, (due, stay.trial.number, stay.epoch, stay.slot, stay))
+
+    def _report(self) -> None:
+        self.clock.now, number, epoch, slot, stay = heapq.heappop(self._queue)
+        self.trained += 1
         try:
-            metrics = self.curve(self.core.history.trials[number].config, epoch)
+            metrics = self.curve(stay.trial.config, epoch)
         except Exception as error:
             self.core.failed(number, "error", f"{type(error).__name__}: {error}")
-            heapq.heappush(self._free, slot)
+            del self._loaded[slot]
+            self._end(stay)
             return
-        decision = self.core.report(number, epoch, metrics, checkpoint=f"checkpoints/{number}/{epoch}")
+        checkpoint = f"checkpoints/{number}/{epoch}" if epoch in self._saved_at else None
+        decision = self.core.report(number, epoch, metrics, checkpoint)
         if decision.action == "continue" and epoch < self.core.study.max_epochs:
-            self._push(number, epoch, slot)
+            self._next_epoch(stay, 0.0)
         else:
-            heapq.heappush(self._free, slot)
+            self._end(stay)
+
+    def _end(self, stay: _Stay) -> None:
+        """The trial leaves its slot."""
+        stay.over = True
+        self.busy_seconds += self.clock.now - stay.began
+        del self._running[stay.slot]
+        insort(self._free, stay.slot)
+
+    # Nodes
+
+    def _will_break(self, node: int) -> None:
+        if self.costs.failures_per_node_hour > 0:
+            wait = self._breaks.exponential(3600 / self.costs.failures_per_node_hour)
+            heapq.heappush(self._disruptions, (self.clock.now + wait, node, True))
+
+    def _disrupt(self) -> None:
+        """A node is lost with all that ran on it, or one has taken its place."""
+        self.clock.now, node, breaks = heapq.heappop(self._disruptions)
+        first = node * self.costs.slots_per_node
+        slots = range(first, min(first + self.costs.slots_per_node, self.slots))
+        if breaks:
+            self._lose(node, slots)
+        else:
+            self._down.remove(node)
+            self._free = sorted({*self._free, *slots})
+            self._will_break(node)
+
+    def _lose(self, node: int, slots: range) -> None:
+        for slot in slots:
+            self._loaded.pop(slot, None)
+            if slot in self._running:
+                stay = self._running[slot]
+                self._end(stay)
+                self.core.failed(stay.trial.number, "lost", f"node{node} was lost")
+        self._free = [slot for slot in self._free if slot not in slots]
+        self._down.add(node)
+        heapq.heappush(self._disruptions, (self.clock.now + self.costs.recovery_seconds, node, False))
+
+
+def _saved_at(core: DecisionCore) -> frozenset[int]:
+    """The epochs that end with a checkpoint, as in a real study."""
+    every, last = core.study.checkpoints.every, core.study.max_epochs
+    return frozenset({*range(every, last + 1, every), *core.scheduler.rungs, last})

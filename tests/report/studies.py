@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raise_hpo.decide import DecisionCore
-from raise_hpo.drive.simulator import Simulator, VirtualClock
+from raise_hpo.drive.simulator import Costs, Simulator, VirtualClock
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import Config
 from raise_hpo.journal import Event, Journal
@@ -98,7 +98,7 @@ def make_study(
     with Journal(folder.journal) as journal:
         core = DecisionCore(spec, _Diary(journal, 0.8), default, clock=clock)
         core.begin(path.name, slots, {"python": "3.11"})
-        Simulator(core, curve, slots, clock, seconds, start_seconds=0.9).run(reports)
+        Simulator(core, curve, slots, clock, seconds, costs=Costs(build_seconds=0.9)).run(reports)
     return folder
 
 
@@ -123,7 +123,7 @@ def go_on(
             StudySpec.model_validate(history.study), _Diary(journal, 0.8), DEFAULT, clock=clock, events=events
         )
         core.go_on(slots)
-        Simulator(core, curve, slots, clock, seconds, start_seconds=0.9).run()
+        Simulator(core, curve, slots, clock, seconds, costs=Costs(build_seconds=0.9)).run()
 
 
 def _events(folder: StudyFolder) -> list[Event]:
