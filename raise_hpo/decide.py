@@ -113,7 +113,7 @@ class DecisionCore:
 
     def _runs_out(self) -> bool:
         """Whether it turns out now that no new trial will start any more; journaled, as the scheduler learns of it."""
-        if self._trials_left() or self.history.exhausted == len(self.history.trials):
+        if self._trials_left() or self.history.exhausted == self.history.suggested:
             return False
         self._log({"event": "exhausted", "why": self._nothing_new()})
         return True
@@ -144,15 +144,13 @@ class DecisionCore:
 
     def _inherit(self) -> Trial | None:
         """A new trial that goes on from another one's checkpoint, if the scheduler wants one."""
-        heir = self.scheduler.heir() if self._trials_left() else None
-        if heir is None:
+        heir = self.scheduler.heir()
+        checkpoint = self.history.trials[heir.parent].checkpoint if heir else None
+        # Without one, the driver was killed before it noted it; the parent will train that epoch again.
+        if heir is None or checkpoint is None:
             return None
-        parent = {"trial": heir.parent, "epoch": heir.epoch, "why": heir.why}
-        trial = self._new_trial(heir.config, self.scheduler.name, {"parent": parent})
-        checkpoint = self.history.trials[heir.parent].checkpoint
-        assert checkpoint is not None and checkpoint[0] == heir.epoch, "schedulers choose parents by their checkpoints"
-        self._log({"event": "checkpointed", "trial": trial.number, "epoch": checkpoint[0], "path": checkpoint[1]})
-        return trial
+        parent = {"trial": heir.parent, "epoch": checkpoint[0], "why": heir.why}
+        return self._new_trial(heir.config, self.scheduler.name, {"parent": parent})
 
     def _suggest(self) -> Trial | None:
         """A new trial of the default configuration, which comes first, or of one that the searcher proposes."""
@@ -171,7 +169,7 @@ class DecisionCore:
 
     def _trials_left(self) -> bool:
         limit = self.study.budget.trials
-        return not self._exhausted and (limit is None or len(self.history.trials) < limit)
+        return not self._exhausted and (limit is None or self.history.suggested < limit)
 
     def _new_trial(self, config: Config, source: str, more: Mapping[str, Any] | None = None) -> Trial:
         number = len(self.history.trials)
@@ -337,7 +335,9 @@ class DecisionCore:
             heapq.heappush(self._waiting_numbers, trial.number)
 
     def _on_suggested(self, trial: Trial) -> None:
-        if not trial.is_default:
+        if trial.parent is not None:
+            self.scheduler.on_heir(trial.number, trial.config, *trial.parent)
+        elif not trial.is_default:
             self.scheduler.on_start(trial.number, trial.config)
 
 

@@ -51,7 +51,8 @@ class Trial:
         values: The objective's value at each reported epoch (epochs count from 1).
         metrics: All metrics of each reported epoch.
         checkpoint: Epoch and path (relative to the study's folder) of the last checkpoint.
-        parent: The trial from whose checkpoint this one starts, and at which epoch.
+        parent: The trial from whose checkpoint this one starts, and at which epoch; None unless it is an heir.
+        inherits: Whether `checkpoint` is the parent's still.
     """
 
     number: int
@@ -59,6 +60,7 @@ class Trial:
     source: str
     suggested_at: float = 0.0
     parent: tuple[int, int] | None = None
+    inherits: bool = False
     state: TrialState = "waiting"
     values: dict[int, float] = field(default_factory=dict)
     metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
@@ -101,7 +103,9 @@ class History:
         state: ``running`` from the start or a resume on, then how the driver stopped: ``finished``, ``stopped``,
             ``interrupted`` or ``failed``.
         reports: Trial and epoch of every report, in the order in which they came.
-        exhausted: How many trials there were when no new ones were to come; None as long as there are.
+        exhausted: How many trials were suggested when no new ones were to come; None as long as there are.
+        heirs: How many trials started from another one's checkpoint.
+        sharing: For each checkpoint's path how many trials have it for their last one.
         seconds: Time that a driver was at work, over all sessions.
     """
 
@@ -116,6 +120,8 @@ class History:
         self.why = ""
         self.reports: list[tuple[int, int]] = []
         self.exhausted: int | None = None
+        self.heirs = 0
+        self.sharing: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
         self.sessions: list[list[float]] = []
         self.slots = 1
@@ -136,6 +142,11 @@ class History:
     def epochs(self) -> int:
         """Reported epochs over all trials."""
         return len(self.reports)
+
+    @property
+    def suggested(self) -> int:
+        """The trials that the searcher has suggested, the default configuration's included; all but the heirs."""
+        return len(self.trials) - self.heirs
 
     def best(self) -> Trial | None:
         """The best trial: of those that went furthest (finished ones, as a rule), the one with the best last value.
@@ -193,9 +204,25 @@ class History:
                 config=event["config"],
                 source=event["source"],
                 suggested_at=event.get("time", 0.0),
-                parent=(event["parent"]["trial"], event["parent"]["epoch"]) if "parent" in event else None,
             )
         )
+        if "parent" in event:
+            self._inherit(self.trials[-1], event["parent"])
+
+    def _inherit(self, heir: Trial, parent: Mapping[str, Any]) -> None:
+        """An heir's first checkpoint is its parent's last."""
+        heir.parent, heir.inherits = (parent["trial"], parent["epoch"]), True
+        self._save(heir, self.trials[parent["trial"]].checkpoint)
+        self.heirs += 1
+
+    def _save(self, trial: Trial, checkpoint: tuple[int, str] | None) -> None:
+        before, trial.checkpoint = trial.checkpoint, checkpoint
+        if checkpoint:
+            self.sharing[checkpoint[1]] += 1
+        if before:
+            self.sharing[before[1]] -= 1
+            if not self.sharing[before[1]]:
+                del self.sharing[before[1]]
 
     def _on_started(self, event: Event) -> None:
         trial = self.trials[event["trial"]]
@@ -224,7 +251,9 @@ class History:
         self.reports.append((trial.number, epoch))
 
     def _on_checkpointed(self, event: Event) -> None:
-        self.trials[event["trial"]].checkpoint = (event["epoch"], event["path"])
+        trial = self.trials[event["trial"]]
+        trial.inherits = False
+        self._save(trial, (event["epoch"], event["path"]))
 
     def _on_decided(self, event: Event) -> None:
         trial = self.trials[event["trial"]]
@@ -250,7 +279,7 @@ class History:
             trial.failure = (event["kind"], event["cause"])
 
     def _on_exhausted(self, event: Event) -> None:
-        self.exhausted = len(self.trials)
+        self.exhausted = self.suggested
 
     def _on_stopped(self, event: Event) -> None:
         self.state, self.why = event["state"], event["why"]

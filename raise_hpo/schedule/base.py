@@ -11,10 +11,9 @@ from raise_hpo.history import Config, Decision
 
 @dataclass(frozen=True)
 class Heir:
-    """A trial to start from another one's checkpoint, with a configuration of its own."""
+    """A trial to start from the last checkpoint of another one that has not ended, with a configuration of its own."""
 
     parent: int
-    epoch: int
     config: Config
     why: str
 
@@ -51,7 +50,10 @@ class Scheduler(ABC):
         return ()
 
     def on_start(self, trial: int, config: Config) -> None:  # noqa: B027
-        """A trial was suggested, or is an heir, and will run."""
+        """A trial was suggested and will run."""
+
+    def on_heir(self, trial: int, config: Config, parent: int, epoch: int) -> None:  # noqa: B027
+        """The heir that `heir` has offered will run, as this trial, from the checkpoint of its parent's `epoch`."""
 
     def on_report(self, trial: int, epoch: int, loss: float, more: tuple[float, ...] = ()) -> None:  # noqa: B027
         """A trial has reported an epoch's loss, and those of the further objectives if the study has any."""

@@ -55,6 +55,8 @@ class Play:
         answers: For each call, what was asked after it, and the answers.
         verdicts: What became of trials, in order.
         paused: The trials that wait, and at which epoch.
+        begun: How many trials there were, heirs included.
+        heirs: How many of them started from another one's checkpoint; they do not count as `trials`.
     """
 
     scheduler: Scheduler
@@ -69,8 +71,10 @@ class Play:
     answers: list[list[tuple[Call, Any]]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     paused: dict[int, int] = field(default_factory=dict)
+    begun: int = 0
+    heirs: int = 0
     _running: dict[int, int] = field(default_factory=dict)
-    _begun: int = 0
+    _saved: dict[int, int] = field(default_factory=dict)
     _exhausted: bool = False
 
     def __post_init__(self) -> None:
@@ -114,29 +118,34 @@ class Play:
         return True
 
     def _inherit(self) -> bool:
-        heir = self.scheduler.heir() if self._begun < self.trials else None
+        heir = self.scheduler.heir()
         if heir is None:
             return False
-        assert heir.epoch in self.scheduler.rungs, "there is no checkpoint of that epoch to inherit"
-        self._begin(heir.epoch, heir.config)
+        self._saved[self.begun] = epoch = self._saved.get(heir.parent, 0)
+        assert epoch, "the parent has no checkpoint to inherit"
+        assert heir.parent in {*self._running, *self.paused}, "the parent's checkpoint may have gone with its end"
+        self.heirs += 1
+        self._begin(epoch, "on_heir", heir.config, heir.parent, epoch)
         return True
 
     def _start(self) -> bool:
-        is_default = self.default and self._begun == 0
-        if self._begun == self.trials or not (is_default or self.scheduler.has_room()):
+        is_default = self.default and self.begun == 0
+        if self.begun - self.heirs == self.trials or not (is_default or self.scheduler.has_room()):
             return False
-        self._begin(0, None if is_default else config(self._begun))
+        self._begin(0, None if is_default else "on_start", config(self.begun))
         return True
 
-    def _begin(self, epoch: int, own: Config | None) -> None:
-        trial = self._begun
-        self._begun += 1
+    def _begin(self, epoch: int, method: str | None, *arguments: Any) -> None:
+        trial = self.begun
+        self.begun += 1
         self._running[trial] = epoch
-        if own is not None:
-            self._tell("on_start", trial, own)
+        if trial == len(self._floors):
+            self._floors.append(self._random.random())
+        if method is not None:
+            self._tell(method, trial, *arguments)
 
     def _run_out(self) -> bool:
-        if self._exhausted or self._begun < self.trials:
+        if self._exhausted or self.begun - self.heirs < self.trials:
             return False
         self._exhausted = True
         self._tell("on_exhausted")
@@ -150,6 +159,8 @@ class Play:
             return
         self._running[trial] += 1
         epoch = self._running[trial]
+        if epoch in self.scheduler.rungs:
+            self._saved[trial] = epoch
         self._tell("on_report", trial, epoch, self._floors[trial] + 1 / epoch)
         if epoch == self.max_epochs:
             self._leave(trial, epoch, "finish", "all epochs are done")
