@@ -2,52 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-
 from raise_hpo.errors import UserError
 from raise_hpo.history import Decision
 from raise_hpo.schedule.base import Need, Scheduler
+from raise_hpo.schedule.fronts import FrontRung
+from raise_hpo.schedule.rung import Rung, ordinal, places_go_on
 
-
-class Rung:
-    """The losses of all trials that have reached one epoch, and which of them wait there."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-        self.losses: dict[int, float] = {}
-        self._sorted: list[tuple[float, int]] = []
-        self._waiting: list[tuple[float, int]] = []
-
-    def __len__(self) -> int:
-        return len(self.losses)
-
-    def add(self, trial: int, loss: float) -> None:
-        """Record a trial's loss."""
-        self.losses[trial] = loss
-        insort(self._sorted, (loss, trial))
-
-    def rank(self, trial: int) -> int:
-        """A trial's place among all losses, 1 for the best; the earlier trial goes first among equals."""
-        return bisect_left(self._sorted, (self.losses[trial], trial)) + 1
-
-    def at(self, place: int) -> float:
-        """The loss of the trial at a place, 1 for the best."""
-        return self._sorted[place - 1][0]
-
-    def wait(self, trial: int) -> None:
-        """A trial pauses here."""
-        insort(self._waiting, (self.losses[trial], trial))
-
-    def leave(self, trial: int) -> None:
-        """A trial waits no longer."""
-        entry = (self.losses[trial], trial)
-        place = bisect_left(self._waiting, entry)
-        if self._waiting[place : place + 1] == [entry]:
-            del self._waiting[place]
-
-    def best_waiting(self) -> int | None:
-        """The best of the trials that wait here."""
-        return self._waiting[0][1] if self._waiting else None
+__all__ = ["ASHA", "Rung", "ordinal", "places_go_on"]
 
 
 class ASHA(Scheduler):
@@ -56,7 +17,8 @@ class ASHA(Scheduler):
     At each rung (epochs ``min_epochs * reduction_factor**k``) one in `reduction_factor` trials goes on. Nobody waits: a
     trial is compared with those that have reached the rung so far. In mode ``promotion``, as published, a trial that is
     not among the best pauses and goes on when it is; in mode ``stopping`` it stops, which needs no checkpoints to come
-    back to and lets the first trials at a rung go on more easily. `max_epochs` is the end, not a rung.
+    back to and lets the first trials at a rung go on more easily. `max_epochs` is the end, not a rung. With several
+    objectives trials are compared by non-dominated fronts.
 
     Args:
         max_epochs: The epoch at which a trial is finished.
@@ -95,8 +57,11 @@ class ASHA(Scheduler):
     def on_report(self, trial: int, epoch: int, loss: float, more: tuple[float, ...] = ()) -> None:
         """Record the loss if the epoch is a rung's; a report made again changes nothing."""
         rung = self._rungs.get(epoch)
-        if rung is not None and trial not in rung.losses:
-            rung.add(trial, loss)
+        if rung is None or trial in rung.losses:
+            return
+        if more and not len(rung):
+            rung = self._rungs[epoch] = FrontRung(epoch)
+        rung.add(trial, loss, more)
 
     def on_pause(self, trial: int, epoch: int) -> None:
         """Remember where the trial waits."""
@@ -117,12 +82,12 @@ class ASHA(Scheduler):
         rung = self._rungs.get(epoch)
         if rung is None:
             return Decision("continue", "between rungs")
-        rank, places = rung.rank(trial), self._places(rung)
-        words = f"rung of epoch {epoch}: {_ordinal(rank)} of {len(rung)}, {_places_go_on(places)}"
-        if rank <= places:
+        places = self._places(rung)
+        words = f"rung of epoch {epoch}: {rung.told(trial)}, {places_go_on(places)}"
+        if rung.among(trial, places):
             return Decision("continue", words)
-        if places:
-            words += f" (the rung needs {rung.at(places):.6g})"
+        if (needed := rung.needs(places)) is not None:
+            words += f" (the rung needs {needed:.6g})"
         return Decision("pause" if self.mode == "promotion" else "stop", words)
 
     def _places(self, rung: Rung) -> int:
@@ -133,24 +98,17 @@ class ASHA(Scheduler):
 
     def resume(self) -> tuple[int, str] | None:
         """The best paused trial of the highest rung that has a place for it."""
-        for rung in reversed(self._rungs.values()):
-            places, trial = self._places(rung), rung.best_waiting()
-            if trial is not None and (rank := rung.rank(trial)) <= places:
-                place = f"{_ordinal(rank)} of {len(rung)}, {_places_go_on(places)}"
-                return trial, f"promoted at the rung of epoch {rung.epoch}: {place}"
-        return None
+        return next((found for rung in reversed(self._rungs.values()) if (found := self._promotion(rung))), None)
+
+    def _promotion(self, rung: Rung) -> tuple[int, str] | None:
+        """The best trial that waits at a rung, if it is among those that go on."""
+        places, trial = self._places(rung), rung.best_waiting()
+        if trial is None or not rung.among(trial, places):
+            return None
+        return trial, f"promoted at the rung of epoch {rung.epoch}: {rung.told(trial)}, {places_go_on(places)}"
 
     def need(self, trial: int, epoch: int) -> Need | None:
         """The loss of the last place that goes on from the next rung."""
         rung = next((rung for rung in self._rungs.values() if rung.epoch > epoch), None)
-        places = self._places(rung) if rung else 0
-        return Need(rung.epoch, rung.at(places)) if rung and 0 < places <= len(rung) else None
-
-
-def _places_go_on(places: int) -> str:
-    return {0: "no place yet", 1: "the best goes on"}.get(places, f"the best {places} go on")
-
-
-def _ordinal(number: int) -> str:
-    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
+        needed = rung.needs(self._places(rung)) if rung else None
+        return Need(rung.epoch, needed) if rung and needed is not None else None
