@@ -262,15 +262,13 @@ class DecisionCore:
         return retry
 
     def _flaw(self, metrics: Mapping[str, float]) -> tuple[str, str] | None:
-        name = self.study.objective.metric
-        if name not in metrics:
-            return (
-                "no_metric",
-                f"the objective '{name}' was not reported; reported: {', '.join(sorted(metrics)) or 'nothing'}",
-            )
-        if not math.isfinite(metrics[name]):
-            return "nan", f"{name} is {metrics[name]}"
-        return None
+        names = [objective.metric for objective in self.study.objectives]
+        for name in names:
+            if name not in metrics:
+                told = ", ".join(sorted(metrics)) or "nothing"
+                return "no_metric", f"the objective '{name}' was not reported; reported: {told}"
+        nan = next((name for name in names if not math.isfinite(metrics[name])), None)
+        return ("nan", f"{nan} is {metrics[nan]}") if nan is not None else None
 
     def _judge(self, trial: Trial) -> Decision:
         """What becomes of a trial after its last report; its history and the scheduler know of the report already."""
@@ -322,7 +320,8 @@ class DecisionCore:
         if kind == "suggested":
             self._on_suggested(trial)
         elif kind == "reported":
-            self.scheduler.on_report(trial.number, trial.epoch, self.history.loss(trial.values[trial.epoch]))
+            loss, *more = self.history.losses(trial)
+            self.scheduler.on_report(trial.number, trial.epoch, loss, tuple(more))
         elif kind == "decided" and event["decision"] == "resume":
             self.scheduler.on_resume(trial.number, event["epoch"])
         elif kind == "decided" and event["decision"] == "pause":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raise_hpo.journal import Event
+from raise_hpo.pareto import first_front
 
 TrialState = Literal["waiting", "running", "paused", "finished", "stopped", "failed"]
 ENDED: tuple[TrialState, ...] = ("finished", "stopped", "failed")
@@ -99,6 +100,8 @@ class History:
 
     Attributes:
         study: The resolved study file, as in the journal's first event.
+        metric: The primary objective's metric; `mode` is its mode.
+        objectives: Metric and mode of each objective, the primary one first.
         trials: The trials; a trial's number is its index.
         state: ``running`` from the start or a resume on, then how the driver stopped: ``finished``, ``stopped``,
             ``interrupted`` or ``failed``.
@@ -115,6 +118,7 @@ class History:
         self.mode: Literal["min", "max"] = "min"
         self.max_epochs = 1
         self.metric = ""
+        self.objectives: list[tuple[str, Literal["min", "max"]]] = []
         self.trials: list[Trial] = []
         self.state = "new"
         self.why = ""
@@ -153,10 +157,26 @@ class History:
 
         Values of different epochs are not compared, so that a trial stopped early cannot win by an early value.
         """
+        return min(self.furthest(), key=lambda trial: self.loss(trial.values[trial.epoch]), default=None)
+
+    def furthest(self) -> list[Trial]:
+        """The trials that went furthest, whose last values can be compared; failed ones left out."""
         scored = [trial for trial in self.trials if trial.values and trial.state != "failed"]
         furthest = max((trial.epoch for trial in scored), default=0)
-        there = [trial for trial in scored if trial.epoch == furthest]
-        return min(there, key=lambda trial: self.loss(trial.values[furthest]), default=None)
+        return [trial for trial in scored if trial.epoch == furthest]
+
+    def losses(self, trial: Trial) -> tuple[float, ...]:
+        """A trial's last values in all objectives as something to make small, the primary one first."""
+        metrics = trial.metrics[trial.epoch]
+        return tuple(metrics[name] if mode == "min" else -metrics[name] for name, mode in self.objectives)
+
+    def front(self) -> list[Trial]:
+        """The Pareto front: of the trials that went furthest, those that no other one betters in every objective.
+
+        Sorted by the primary objective, the best first. With one objective, the best trial and its equals.
+        """
+        there = self.furthest()
+        return [there[index] for index in first_front([self.losses(trial) for trial in there])]
 
     def default(self) -> Trial | None:
         """The trial of the default configuration, if the study runs one."""
@@ -186,8 +206,10 @@ class History:
     def _on_study(self, event: Event) -> None:
         self.study = event["study"]
         self.name = event["name"]
-        self.metric = self.study["objective"]["metric"]
-        self.mode = self.study["objective"]["mode"]
+        written = self.study["objective"]
+        several = written if isinstance(written, list) else [written]
+        self.objectives = [(objective["metric"], objective["mode"]) for objective in several]
+        self.metric, self.mode = self.objectives[0]
         self.max_epochs = self.study["max_epochs"]
         self._begin_session(event)
 

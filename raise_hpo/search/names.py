@@ -1,3 +1,6 @@
 """The names of the searchers, kept apart so that reading a study file imports none of them."""
 
+WITH_SEVERAL_OBJECTIVES = ("random", "grid", "sobol", "tpe", "gp")
+"""Those that a study with several objectives can use."""
+
 SEARCHERS = ("random", "grid", "sobol", "tpe", "gp", "curve", "cmaes")

@@ -13,6 +13,7 @@ from raise_hpo.space.conversions import plain_space
 from raise_hpo.space.errors import shown
 from raise_hpo.study.choices import Scheduler, Searcher, Stopper
 from raise_hpo.study.messages import Mistake, StudyError, mistakes_in
+from raise_hpo.study.objectives import PrimaryObjective, all_of, unable
 from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Settings, Tracking
 from raise_hpo.yaml_source import dump_yaml
 
@@ -77,7 +78,7 @@ class StudySpec(Settings):
     trainable: str = Field(min_length=1)
     name: Annotated[str, AfterValidator(_plain_name)] = Field(default_factory=_default_name)
     search_space: Annotated[str | dict[str, Any], PlainValidator(_plain_space)]
-    objective: Objective = Objective()
+    objective: PrimaryObjective = Objective()
     searcher: Searcher = Field(default="tpe", validate_default=True)
     scheduler: Scheduler = Field(default="asha", validate_default=True)
     stopper: Stopper = Field(default="none", validate_default=True)
@@ -98,7 +99,11 @@ class StudySpec(Settings):
             super().__init__(**settings)
         except ValidationError as error:
             raise StudyError(mistakes_in(error, StudySpec)) from None
-        if mistakes := [*self._config_against_space(), *self._scheduler_against_epochs()]:
+        if mistakes := [
+            *self._config_against_space(),
+            *self._scheduler_against_epochs(),
+            *self._algorithms_against_objectives(),
+        ]:
             raise StudyError(mistakes)
 
     @classmethod
@@ -121,6 +126,11 @@ class StudySpec(Settings):
         if isinstance(self.search_space, str):
             return SearchSpace.load(self.search_space)
         return SearchSpace.parse(self.search_space)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All objectives; ``objective`` is the first, the primary one."""
+        return all_of(self.objective)
 
     def resolved(self) -> dict[str, Any]:
         """Every key with its value and the search space written out, as plain data that makes an equal study."""
@@ -150,3 +160,7 @@ class StudySpec(Settings):
         location = ("scheduler", self.scheduler.name, "min_epochs")
         valid = f"below max_epochs, which is {self.max_epochs}"
         return [Mistake(location, f"is {first}, but must be {valid}; or use scheduler: none")]
+
+    def _algorithms_against_objectives(self) -> list[Mistake]:
+        chosen = {"searcher": self.searcher.name, "scheduler": self.scheduler.name, "stopper": self.stopper.name}
+        return unable(chosen) if len(self.objectives) > 1 else []
