@@ -15,6 +15,9 @@ _HOMES = {
     "none": "raise_hpo.schedule.none:NoScheduler",
     "asha": "raise_hpo.schedule.asha:ASHA",
     "curve": "raise_hpo.schedule.curve:CurveScheduler",
+    "hyperband": "raise_hpo.schedule.hyperband:Hyperband",
+    "pbt": "raise_hpo.schedule.pbt:PBT",
+    "pb2": "raise_hpo.schedule.pb2:PB2",
 }
 
 __all__ = ["SCHEDULERS", "Heir", "Need", "Scheduler", "make_scheduler"]

@@ -3,4 +3,4 @@
 WITH_SEVERAL_OBJECTIVES = ("none", "asha")
 """Those that a study with several objectives can use."""
 
-SCHEDULERS = ("none", "asha", "curve")
+SCHEDULERS = ("none", "asha", "curve", "hyperband", "pbt", "pb2")

@@ -8,6 +8,9 @@ CASES = [
     ("asha", {"mode": "stopping"}),
     ("asha", {"mode": "promotion"}),
     ("asha", {"min_epochs": 2, "reduction_factor": 2}),
+    ("hyperband", {}),
+    ("hyperband", {"min_epochs": 2, "reduction_factor": 2}),
+    ("hyperband", {"reduction_factor": 2.5, "brackets": 1}),
 ]
 
 

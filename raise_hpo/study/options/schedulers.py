@@ -1,6 +1,6 @@
 """The options of each scheduler."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,4 +15,41 @@ class AshaOptions(Settings):
     mode: Literal["stopping", "promotion"] = "stopping"
 
 
-SCHEDULER_OPTIONS: dict[str, type[Settings]] = {"asha": AshaOptions}
+class CurveSchedulerOptions(Settings):
+    """Successive halving by predicted loss: rungs at ``min_epochs * reduction_factor**k`` epochs."""
+
+    min_epochs: int = Field(default=1, ge=1)
+    reduction_factor: float = Field(default=3, ge=2)
+
+
+class HyperbandOptions(Settings):
+    """Hyperband (Li et al. 2018): stages end at ``max_epochs / reduction_factor**k`` epochs, rounded."""
+
+    min_epochs: int = Field(default=1, ge=1)
+    reduction_factor: float = Field(default=3, ge=2)
+    brackets: int | None = Field(default=None, ge=1)
+
+
+class Pb2Options(Settings):
+    """Population-based bandits (Parker-Holder et al. 2020): heirs of the best replace the worst of a population."""
+
+    population: int = Field(default=8, ge=2)
+    interval: int | None = Field(default=None, ge=1)
+    quantile: float = Field(default=0.25, gt=0, le=0.5)
+    perturb: list[str] | None = None
+
+
+class PbtOptions(Pb2Options):
+    """Population-based training (Jaderberg et al. 2017): as `Pb2Options`, with values perturbed at random."""
+
+    resample_probability: float = Field(default=0.25, ge=0, le=1)
+    factors: list[Annotated[float, Field(gt=0)]] = Field(default=[0.8, 1.2], min_length=1)
+
+
+SCHEDULER_OPTIONS: dict[str, type[Settings]] = {
+    "asha": AshaOptions,
+    "curve": CurveSchedulerOptions,
+    "hyperband": HyperbandOptions,
+    "pbt": PbtOptions,
+    "pb2": Pb2Options,
+}
