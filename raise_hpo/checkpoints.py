@@ -11,19 +11,52 @@ from raise_hpo.folder import StudyFolder
 from raise_hpo.history import ENDED, History, Trial
 
 
+def drop_replaced(folder: Path, history: History, replaced: str) -> None:
+    """Remove a trial's checkpoint that a newer one, in the journal by now, has replaced, unless heirs start from it.
+
+    Args:
+        folder: The study's folder.
+        history: The study so far.
+        replaced: The older checkpoint, relative to the folder.
+    """
+    if not history.sharing[replaced]:
+        (folder / replaced).unlink(missing_ok=True)
+
+
 def drop_surplus(folder: Path, history: History, keep: int) -> None:
-    """Remove the checkpoints of ended trials, but for the best `keep` finished ones and the best trial's.
+    """Remove the checkpoints of ended trials, but for those that are needed.
 
     Args:
         folder: The study's folder.
         history: The study so far.
         keep: How many finished trials keep theirs.
     """
-    kept = {trial.number for trial in _best_finished(history)[:keep]}
-    best = history.best()
+    needed = _needed(history, keep)
     for trial in history.trials:
-        if trial.state in ENDED and trial.checkpoint and trial.number not in kept and trial is not best:
+        if trial.checkpoint and trial.checkpoint[1] not in needed:
             (folder / trial.checkpoint[1]).unlink(missing_ok=True)
+
+
+def sweep(folder: StudyFolder, history: History, keep: int) -> None:
+    """Remove every checkpoint that is not needed, also what a killed driver has left; only while no trial runs.
+
+    Args:
+        folder: The study's folder.
+        history: The study so far.
+        keep: How many finished trials keep theirs.
+    """
+    needed = {folder.path / path for path in _needed(history, keep)}
+    for file in folder.checkpoints.glob("*"):
+        if file not in needed:
+            file.unlink(missing_ok=True)
+
+
+def _needed(history: History, keep: int) -> set[str]:
+    """Checkpoints of trials that may go on, heirs among them, of the best `keep` finished ones and of the best one."""
+    best = history.best()
+    alive = [trial for trial in history.trials if trial.state not in ENDED]
+    wanted = [*alive, *_best_finished(history)[:keep], *([best] if best else [])]
+    return {trial.checkpoint[1] for trial in wanted if trial.checkpoint}
 
 
 def keep_best(folder: StudyFolder, history: History) -> None:

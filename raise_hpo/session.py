@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import Any, Protocol
 
-from raise_hpo.checkpoints import drop_surplus, keep_best
+from raise_hpo.checkpoints import keep_best, sweep
 from raise_hpo.decide import DecisionCore, versions
 from raise_hpo.defaults import default_config
 from raise_hpo.errors import UserError
@@ -200,7 +200,7 @@ class Session:
 
         if history.trials:
             keep_best(self.folder, history)
-            drop_surplus(self.folder.path, history, self.study.checkpoints.keep)
+            sweep(self.folder, history, self.study.checkpoints.keep)
             write_report(self.folder)
         self.folder.stop_request.unlink(missing_ok=True)
 

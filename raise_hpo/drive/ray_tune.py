@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher as TuneSearcher
 
-from raise_hpo.checkpoints import drop_surplus
+from raise_hpo.checkpoints import drop_replaced, drop_surplus
 from raise_hpo.decide import DecisionCore, Done, Run
 from raise_hpo.drive.cluster import SLOT_RESOURCE
 from raise_hpo.drive.slot import MESSAGE, RESOURCES, SPEC, Slot
@@ -137,9 +137,9 @@ class RayTuneDriver:
         return decision.action == "continue" and not self.stopping
 
     def _prune(self, trial: Trial, before: tuple[int, str] | None) -> None:
-        """Remove the checkpoint that a newer one, in the journal by now, has replaced, and those of ended trials."""
+        """Remove the checkpoint that a newer one has replaced, and those of ended trials."""
         if before is not None and before != trial.checkpoint:
-            (self.folder / before[1]).unlink(missing_ok=True)
+            drop_replaced(self.folder, self.core.history, before[1])
         if trial.state in ENDED:
             drop_surplus(self.folder, self.core.history, self.core.study.checkpoints.keep)
 
@@ -159,6 +159,7 @@ class RayTuneDriver:
             folder=self.folder,
             cache=self.cache,
             checkpoint=trial.checkpoint[1] if trial.checkpoint else None,
+            inherits=trial.inherits,
             save_at=frozenset(save_at),
             import_from=study.import_from,
             epoch_seconds=study.limits.epoch_seconds,

@@ -14,7 +14,7 @@ import torch
 
 from raise_hpo.trial.meter import Meter
 from raise_hpo.trial.metrics import reduce_metrics
-from raise_hpo.trial.state import load_state, state_of
+from raise_hpo.trial.state import inherit_state, load_state, state_of
 from raise_hpo.trial.trainable import Place, Trainable
 
 LR_SCALING: dict[str, Callable[[int], float]] = {
@@ -77,9 +77,18 @@ class TrialRunner:
         torch.save(state_of(self.trainable), buffer)
         return buffer.getvalue()
 
-    def load(self, raw: bytes) -> None:
-        """Go on from a state that `save` made, with any number of workers."""
-        load_state(self.trainable, torch.load(io.BytesIO(raw), map_location=self.place.device, weights_only=True))
+    def load(self, raw: bytes, inherits: bool = False) -> None:
+        """Go on from a state that `save` made, with any number of workers.
+
+        Args:
+            raw: The state.
+            inherits: Whether it is of another configuration: weights and moments are taken on, settings are not.
+
+        Raises:
+            TrialFailure: The state of another configuration does not fit this one's model.
+        """
+        state = torch.load(io.BytesIO(raw), map_location=self.place.device, weights_only=True)
+        (inherit_state if inherits else load_state)(self.trainable, state)
 
 
 def seed_everything(*numbers: int) -> None:

@@ -27,6 +27,7 @@ class TrialSpec:
         cache: A folder on the node, for what workers there can share.
         checkpoint: The checkpoint to go on from, relative to the study's folder; None to start anew.
         save_at: The epochs after which a checkpoint is written.
+        inherits: Whether the checkpoint is another trial's, so that its weights are taken on and its settings are not.
         import_from: A folder to import the trainable from, besides the installed packages.
         epoch_seconds: Limit of an epoch's duration.
     """
@@ -43,6 +44,7 @@ class TrialSpec:
     cache: Path | None
     checkpoint: str | None
     save_at: frozenset[int]
+    inherits: bool = False
     import_from: str | None = None
     epoch_seconds: float | None = None
 

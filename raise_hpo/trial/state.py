@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from raise_hpo.trial.failures import TrialFailure
 from raise_hpo.trial.trainable import Trainable
 
 
@@ -48,3 +52,69 @@ def load_state(trainable: Trainable, state: dict[str, Any]) -> None:
             value.set_state(state["parts"][name].cpu())
         else:
             value.load_state_dict(state["parts"][name])
+
+
+def inherit_state(trainable: Trainable, state: dict[str, Any]) -> None:
+    """Put the state of another configuration into a trainable: what was learnt, not how.
+
+    Weights, the optimizers' moments and the number of epochs are taken on. The optimizers' settings (learning rate,
+    weight decay, momentum, …) stay as built; a learning-rate schedule, as built, is brought to the step at which the
+    other one was. One that waits for a plateau starts anew, and so do generators of random numbers.
+
+    Raises:
+        TrialFailure: The state does not fit, because the configurations make models of different shapes.
+    """
+    try:
+        _take_on(_stateful(trainable), state["parts"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise TrialFailure(
+            "error",
+            f"the checkpoint of this trial's parent does not fit its own configuration ({_detail(error)}); "
+            "leave what shapes the model out of the scheduler's option 'perturb'",
+        ) from None
+    trainable.epoch = state["epoch"]
+
+
+def _take_on(own: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+    schedules = {name: value for name, value in own.items() if isinstance(value, LRScheduler)}
+    for name, value in own.items():
+        if isinstance(value, torch.optim.Optimizer):
+            _load_moments(value, parts[name])
+        elif name not in schedules and not isinstance(value, torch.Generator):
+            value.load_state_dict(parts[name])
+    for name, schedule in schedules.items():
+        _advance(schedule, _steps(parts[name]))
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    built = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(saved)
+    for group, settings in zip(optimizer.param_groups, built, strict=True):
+        parameters = group["params"]
+        group.clear()
+        group.update(settings, params=parameters)
+
+
+def _advance(schedule: LRScheduler, steps: int) -> None:
+    """Step a new schedule so often; its parameters and the base learning rate may be other than the parent's."""
+    if isinstance(schedule, ReduceLROnPlateau):
+        return
+    with warnings.catch_warnings():
+        # Torch expects a step of the optimizer before the schedule's first; here the parent has made them.
+        warnings.simplefilter("ignore")
+        for _ in range(steps):
+            schedule.step()
+
+
+def _steps(state: Mapping[str, Any]) -> int:
+    """How often a schedule was stepped; one that is made of several may have only their counts."""
+    inner = state.get("_schedulers", ())
+    return int(state["last_epoch"]) if "last_epoch" in state else max(map(_steps, inner), default=0)
+
+
+def _detail(error: Exception) -> str:
+    """What did not fit: torch's messages name it in the line after a general one."""
+    if isinstance(error, KeyError):
+        return f"it holds no {error}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__).rstrip(".")

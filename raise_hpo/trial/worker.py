@@ -64,7 +64,7 @@ class Worker:
             config = nest({**flatten(dict(trainable.defaults)), **flatten(dict(spec.fixed)), **spec.config})
             self._runner = TrialRunner(trainable, config, self._place(spec), spec.lr_scaling)
             if spec.checkpoint:
-                self._runner.load((spec.folder / spec.checkpoint).read_bytes())
+                self._runner.load((spec.folder / spec.checkpoint).read_bytes(), spec.inherits)
 
     def epoch(self) -> tuple[int, dict[str, float], float | None]:
         """Train and validate an epoch: its number from 1, the metrics of all workers, the time of its first batch."""
