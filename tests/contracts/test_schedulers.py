@@ -11,6 +11,10 @@ CASES = [
     ("hyperband", {}),
     ("hyperband", {"min_epochs": 2, "reduction_factor": 2}),
     ("hyperband", {"reduction_factor": 2.5, "brackets": 1}),
+    ("pbt", {}),
+    ("pbt", {"population": 5, "interval": 2, "quantile": 0.4, "perturb": ["lr", "layers"]}),
+    ("pb2", {"population": 6, "interval": 2}),
+    ("bohb", {}),
 ]
 
 
