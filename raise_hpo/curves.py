@@ -149,12 +149,12 @@ def _diverged(trial: Trial) -> bool:
 
 
 def _seconds(trial: Trial) -> float:
-    """Median seconds of a trial's epochs: measured by its worker, or else between its reports."""
+    """Mean seconds of a trial's epochs: measured by its worker, or else between its reports."""
     measured = [metrics["seconds"] for metrics in trial.metrics.values() if "seconds" in metrics]
     times = list(trial.times.values())
     between = [after - before for before, after in pairwise(times)]
     known = measured or between
-    return float(np.median(known)) if known else math.nan
+    return float(np.mean(known)) if known else math.nan
 
 
 # From a file

@@ -11,6 +11,7 @@ from raise_hpo.cli.list import list_studies
 from raise_hpo.cli.log import log
 from raise_hpo.cli.report import report
 from raise_hpo.cli.resume import resume
+from raise_hpo.cli.simulate import simulate
 from raise_hpo.cli.status import status
 from raise_hpo.cli.stop import stop
 from raise_hpo.cli.tune import tune
@@ -32,6 +33,7 @@ app.command()(log)
 app.command()(stop)
 app.command()(report)
 app.command()(ui)
+app.command()(simulate)
 app.add_typer(data_app, name="data")
 
 

@@ -98,6 +98,7 @@ class Simulator:
         busy_seconds: Time that trials held slots, summed over slots.
         reloads: Stays on a slot that had last run another trial, or none.
         trained: Epochs trained, those that a lost node made vain included.
+        lost: Trials thrown off their slots by the loss of a node.
     """
 
     core: DecisionCore
@@ -110,6 +111,7 @@ class Simulator:
     busy_seconds: float = field(default=0.0, init=False)
     reloads: int = field(default=0, init=False)
     trained: int = field(default=0, init=False)
+    lost: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._queue: list[tuple[float, int, int, int, _Stay]] = []
@@ -226,6 +228,7 @@ class Simulator:
             if slot in self._running:
                 stay = self._running[slot]
                 self._end(stay)
+                self.lost += 1
                 self.core.failed(stay.trial.number, "lost", f"node{node} was lost")
         self._free = [slot for slot in self._free if slot not in slots]
         self._down.add(node)

@@ -3,7 +3,8 @@
 The curves are made comparable first: capped, so that a diverged training does not rule the rest, and log-warped,
 ``log(loss - floor)``, as losses fall towards a floor. The smoothed curves' principal components are then modelled over
 the configurations, each by a Gaussian process of its own with a Matérn-5/2 kernel and one length scale a column.
-A predicted curve gets the wiggle of the nearest recorded one, as learning curves are not smooth.
+A predicted curve gets the wiggle of the nearest recorded one, as learning curves are not smooth. Trainings that were
+stopped early are first continued as those went on, from the same epoch and a like loss, that did go on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from raise_hpo.space.dimensions import is_number
 Array = NDArray[np.float64]
 
 FEWEST_ROWS = 8
+FEWEST_COMPLETE = 2
 _COMPONENTS = 10
 _SMOOTH_OVER = 7
 _ROWS_FOR_SCALES = 150
@@ -35,13 +37,14 @@ class Surrogate:
     """Gives any configuration of a table's search space a learning curve and a duration of its epochs.
 
     Args:
-        table: The recorded curves. Rows that end early are left out; diverged ones are capped.
+        table: The recorded curves. Rows that end early are continued; diverged ones are capped.
         kind: ``gp`` predicts, as above; ``nearest`` gives the nearest row's own curve.
-        recorded: Give a configuration that is in the table its own recorded curve, as far as that goes.
+        recorded: Give a configuration that is in the table its own recorded curve, as far as that goes, and its own
+            seconds.
         seconds: Seconds per epoch of a configuration. By default a log-linear fit to the table's, 1 if it has none.
 
     Raises:
-        UserError: Fewer than eight rows were trained to the last epoch.
+        UserError: There are fewer than eight rows, or fewer than two that were trained to the last epoch.
     """
 
     def __init__(
@@ -56,18 +59,19 @@ class Surrogate:
         self.space = table.space
         self.encoder = Encoder(table.space)
         self._rows = _usable(table)
+        self._known = ~np.isnan(self._rows.losses[:, -1])
         self._x = self.encoder.encode(self._rows.configs)
         self._warp = _Warp.of(self._rows.losses)
+        self._warped = _continued(self._warp.warp(self._rows.losses))
         if kind == "gp":
             self._fit()
-        self._seconds = seconds or _duration_model(table, self.encoder)
-        self._recorded = _recorded(table) if recorded else {}
+        self._seconds = seconds or _duration_model(table, self.encoder, recorded)
+        self._recorded = _first_rows(table, table.losses) if recorded else {}
         self._curves: dict[Any, Array] = {}
 
     def _fit(self) -> None:
-        warped = self._warp.warp(self._rows.losses)
-        smooth = _smoothed(warped)
-        self._wiggle = warped - smooth
+        smooth = _smoothed(self._warped)
+        self._wiggle = self._warped - smooth
         self._mean = smooth.mean(axis=0)
         _, sizes, directions = np.linalg.svd(smooth - self._mean, full_matrices=False)
         count = max(1, int((sizes > 1e-6 * max(sizes[0], 1e-300)).sum()))
@@ -91,7 +95,7 @@ class Surrogate:
         x = self.encoder.encode(configs)
         row = self._nearest(x)
         if self.kind == "nearest":
-            return np.asarray(self._warp.capped(self._rows.losses[row]))
+            return self._warp.unwarp(self._warped[row])
         return self._warp.unwarp(self._mean + self._model.predict(x) @ self._directions + self._wiggle[row])
 
     def seconds(self, config: Config) -> float:
@@ -122,22 +126,27 @@ class Surrogate:
     def rank_correlation(self, folds: int = 5) -> float:
         """Spearman's rank correlation of predicted with recorded final losses, each configuration held out once.
 
-        Trainings of the same configuration are held out together. The kernels' length scales are those of all rows.
+        Trainings of the same configuration are held out together, and those that were stopped early are not asked
+        about. The kernels' length scales are those of all rows. NaN where all predictions are alike.
         """
         from scipy.stats import spearmanr
 
         groups = np.random.default_rng(0).permutation(int(self._rows.groups.max()) + 1)[self._rows.groups]
-        predicted = np.empty(len(self._rows))
+        predicted = np.full(len(self._rows), np.nan)
         for fold in range(folds):
             held_out = groups % folds == fold
-            predicted[held_out] = self._final(self._x[held_out], ~held_out)
-        return float(spearmanr(predicted, self._warp.capped(self._rows.losses)[:, -1]).statistic)
+            if held_out.any() and not held_out.all():
+                predicted[held_out] = self._final(self._x[held_out], ~held_out)
+        asked = self._known & np.isfinite(predicted)
+        if len(np.unique(predicted[asked])) < 2:
+            return float("nan")
+        return float(spearmanr(predicted[asked], self._warped[asked, -1]).statistic)
 
     def _final(self, x: Array, known: NDArray[np.bool_]) -> Array:
         """Final losses, warped, as predicted from some of the rows."""
         if self.kind == "nearest":
             row = np.flatnonzero(known)[_nearest_rows(x, self._x[known])]
-            return np.asarray(self._rows.losses[row, -1])
+            return np.asarray(self._warped[row, -1])
         model = self._model.conditioned_on(self._x[known], self._weights[known])
         return np.asarray(self._mean[-1] + model.predict(x) @ self._directions[:, -1])
 
@@ -164,7 +173,7 @@ class Surrogate:
             return modelled
         known = int((~np.isnan(recorded)).sum())
         if known == len(recorded):
-            return recorded
+            return np.asarray(recorded)
         offset = self._warp.warp(recorded[known - 1]) - self._warp.warp(modelled[known - 1])
         rest = self._warp.unwarp(self._warp.warp(modelled[known:]) + offset)
         return np.concatenate([recorded[:known], rest])
@@ -230,7 +239,7 @@ class _Warp:
         finite = losses[np.isfinite(losses)]
         first = losses[:, 0][np.isfinite(losses[:, 0])]
         cap = max(np.quantile(first, 0.98) if len(first) else -np.inf, np.quantile(finite, 0.98))
-        least, usual = finite.min(), np.median(np.minimum(losses[:, -1], cap))
+        least, usual = finite.min(), np.nanmedian(np.minimum(losses[:, -1], cap))
         return cls(float(least - max(0.02 * (usual - least), 1e-9 * max(1.0, abs(least)))), float(cap))
 
     def capped(self, losses: Array) -> Array:
@@ -303,15 +312,32 @@ def _scales_and_noise(x: Array, y: Array) -> tuple[Array, float]:
 
 
 def _usable(table: CurveTable) -> CurveTable:
-    """The rows to model: those without a gap, a random thousand if there are more."""
-    trained = ~np.isnan(table.losses).any(axis=1) & np.isfinite(table.losses).any(axis=1)
-    rows = table.rows(np.asarray(trained))
-    if len(rows) < FEWEST_ROWS:
+    """The rows to model, a random thousand if there are more.
+
+    Raises:
+        UserError: There are too few.
+    """
+    rows = table.rows(np.asarray(np.isfinite(table.losses).any(axis=1)))
+    complete = int((~np.isnan(rows.losses[:, -1])).sum())
+    if len(rows) < FEWEST_ROWS or complete < FEWEST_COMPLETE:
         raise UserError(
-            f"{table.name}: {len(rows)} of its {len(table)} trainings went to epoch {table.epochs}, and learning "
-            f"curves of other configurations need at least {FEWEST_ROWS} that did"
+            f"{table.name}: has {len(rows)} trainings, of which {complete} went to epoch {table.epochs}; learning "
+            f"curves of other configurations need at least {FEWEST_ROWS}, of which {FEWEST_COMPLETE} did"
         )
     return rows.rows(np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_ROWS]))
+
+
+def _continued(warped: Array) -> Array:
+    """Fill the ends of curves that were stopped, epoch by epoch, with the steps that others of a like loss took."""
+    filled = warped.copy()
+    for epoch in range(1, warped.shape[1]):
+        ended, going = np.isnan(warped[:, epoch]), ~np.isnan(warped[:, epoch])
+        before = filled[:, epoch - 1]
+        width = before[going].std() + 1e-9
+        weights = np.exp(-0.5 * ((before[ended, None] - before[None, going]) / width) ** 2) + 1e-9
+        steps = (warped[:, epoch] - before)[going]
+        filled[ended, epoch] = before[ended] + weights @ steps / weights.sum(axis=1)
+    return filled
 
 
 def _smoothed(curves: Array) -> Array:
@@ -327,7 +353,7 @@ def _nearest_rows(x: Array, rows: Array) -> NDArray[np.int64]:
     return np.asarray(squares.round(12).argmin(axis=1), dtype=np.int64)
 
 
-def _duration_model(table: CurveTable, encoder: Encoder) -> Callable[[Config], float]:
+def _duration_model(table: CurveTable, encoder: Encoder, recorded: bool) -> Callable[[Config], float]:
     """Seconds per epoch, log-linear in the configuration and never far outside what was measured."""
     if table.seconds is None:
         return lambda config: 1.0
@@ -336,7 +362,7 @@ def _duration_model(table: CurveTable, encoder: Encoder) -> Callable[[Config], f
     ridge = 1e-3 * len(x) * np.eye(x.shape[1])
     slopes = np.linalg.solve((x - centre).T @ (x - centre) + ridge, (x - centre).T @ (logs - logs.mean()))
     low, high = logs.min() - np.log(2), logs.max() + np.log(2)
-    known: dict[Any, float] = {}
+    known: dict[Any, float] = _first_rows(table, table.seconds) if recorded else {}
 
     def seconds(config: Config) -> float:
         key = _key(config)
@@ -348,9 +374,9 @@ def _duration_model(table: CurveTable, encoder: Encoder) -> Callable[[Config], f
     return seconds
 
 
-def _recorded(table: CurveTable) -> dict[Any, Array]:
-    """Each configuration's first curve in the table."""
-    return {_key(config): curve for config, curve in reversed(list(zip(table.configs, table.losses, strict=True)))}
+def _first_rows(table: CurveTable, values: Array) -> dict[Any, Any]:
+    """For each configuration the value of its first row."""
+    return {_key(config): value for config, value in reversed(list(zip(table.configs, values, strict=True)))}
 
 
 def _key(config: Config) -> Any:

@@ -1,0 +1,98 @@
+"""``raise-hpo simulate``: what a study would find and cost, before it is run."""
+
+from __future__ import annotations
+
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from raise_hpo.drive.compare import Comparison
+    from raise_hpo.drive.simulator import Costs
+    from raise_hpo.study import StudySpec
+
+
+def simulate(
+    study: Annotated[str, typer.Argument(help="A study file, or the name of a trainable, such as mlpf.")],
+    curves: Annotated[
+        str, typer.Option(help="Recorded learning curves: a study's name or folder, or a .csv or .parquet table.")
+    ],
+    slots: Annotated[str, typer.Option(help="Trials at a time; each number is simulated.")] = "4,16,96",
+    schedulers: Annotated[
+        str | None,
+        typer.Option(metavar="A,B+C", help="Schedulers, or SEARCHER+SCHEDULER, to compare; else the study's own."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Simulations of each; medians are shown.")] = 3,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file or a dimension."),
+    ] = None,
+    epoch_seconds: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds of every epoch, instead of those of the curves.")
+    ] = None,
+    cost: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="What is not training: start_seconds, build_seconds, reload_seconds, checkpoint_seconds, "
+            "report_seconds, failures_per_node_hour, recovery_seconds, slots_per_node, busy_watts, idle_watts.",
+        ),
+    ] = None,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Also show how cold and warm slots scale when trials take turns.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write every simulation to a .csv or .json file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")] = False,
+) -> None:
+    """Forecast a study on a virtual clock: best value against time, hours, energy and idle share.
+
+    The study's own searcher, scheduler and budget decide. Configurations that were trained have their recorded curves,
+    others modelled ones. With the curves of a study, the costs are those measured in it.
+    """
+    from rich.console import Console
+
+    from raise_hpo.curves import CurveTable
+    from raise_hpo.drive.compare import Comparison, changed_costs, slot_counts, variants
+    from raise_hpo.report.forecast import forecast_words, save_forecast
+    from raise_hpo.study import load_study_file
+
+    spec = load_study_file(study, set_ or [])
+    counts, studies = slot_counts(slots), variants(spec, schedulers)
+    table = CurveTable.read(curves)
+    costs = changed_costs(_measured(curves), cost or [])
+    comparison = Comparison.prepare(spec, table, costs, epoch_seconds)
+    _simulate(comparison, studies, counts, seeds)
+    if scaling:
+        comparison.compare_scaling(counts, chunk=int(spec.scheduler.options.get("min_epochs", 1)))
+    document = comparison.document()
+    if out:
+        save_forecast(document, out)
+    if json:
+        print(dumps(document))
+    else:
+        Console().print(forecast_words(document))
+
+
+def _measured(curves: str) -> Costs:
+    """The costs of the study that the curves are of; none if they are from a file."""
+    from raise_hpo.drive.measured import measured_costs
+    from raise_hpo.drive.simulator import Costs
+    from raise_hpo.folder import find_study
+
+    if Path(curves).suffix in (".csv", ".parquet") and not Path(curves).is_dir():
+        return Costs()
+    return measured_costs(find_study(curves).history())
+
+
+def _simulate(comparison: Comparison, studies: list[StudySpec], slots: list[int], seeds: int) -> None:
+    """Run all simulations, with a bar on the terminal's error stream."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    forecasts = comparison.simulate(studies, slots, seeds)
+    total = len(studies) * len(slots) * seeds
+    for _ in track(forecasts, "simulating", total, console=console, transient=True, disable=not console.is_terminal):
+        pass
