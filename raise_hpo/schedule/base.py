@@ -6,7 +6,22 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from raise_hpo.errors import UserError
 from raise_hpo.history import Config, Decision
+
+
+class OptionError(UserError):
+    """An option of a scheduler does not fit the study.
+
+    Attributes:
+        option: The option.
+        text: What is wrong and what would be valid, to be read after the option's name.
+    """
+
+    def __init__(self, scheduler: str, option: str, text: str) -> None:
+        super().__init__(f"scheduler.{scheduler}.{option} {text}")
+        self.option = option
+        self.text = text
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from raise_hpo.errors import UserError, nearest
+from raise_hpo.errors import nearest
 from raise_hpo.history import Config
+from raise_hpo.schedule.base import OptionError
 from raise_hpo.space import SearchSpace
 from raise_hpo.space.dimensions import Dimension, Range, Steps
 
 _TRIES = 100
 
 
-def perturbed_names(space: SearchSpace, names: Sequence[str] | None, key: str) -> tuple[str, ...]:
+def perturbed_names(space: SearchSpace, names: Sequence[str] | None, scheduler: str) -> tuple[str, ...]:
     """The dimensions that heirs may change: those named, or all of real numbers.
 
     Whole numbers and choices are left alone unless named, as a checkpoint may not fit a model of another shape.
@@ -24,21 +25,19 @@ def perturbed_names(space: SearchSpace, names: Sequence[str] | None, key: str) -
     Args:
         space: The search space.
         names: The dimensions that a study file names; None if it names none.
-        key: The scheduler's key in the study file, for messages.
+        scheduler: The scheduler's name, for messages.
 
     Raises:
-        UserError: A name is not in the space, or there is nothing to change.
+        OptionError: A name is not in the space, or there is nothing to change.
     """
     for name in names or ():
         if name not in space.dimensions:
             known = nearest(name, space.dimensions)
-            raise UserError(f"{key}.perturb names '{name}', which is not a dimension, {known}")
+            raise OptionError(scheduler, "perturb", f"names '{name}', which is not in the search space, {known}")
     chosen = names if names is not None else [name for name, each in space.dimensions.items() if _is_real(each)]
     if not chosen:
-        raise UserError(
-            f"{key}.perturb has nothing to name by itself, as the search space has no dimension of real numbers; "
-            f"name others that leave the model's shape as it is, of: {', '.join(space.dimensions)}"
-        )
+        told = "must name dimensions that do not shape the model, as the search space has none of real numbers; valid: "
+        raise OptionError(scheduler, "perturb", told + ", ".join(space.dimensions))
     return tuple(chosen)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raise_hpo.errors import UserError
 from raise_hpo.history import Config
 from raise_hpo.schedule.bandit import Array, TimeVaryingProcess, best_points, breadth
+from raise_hpo.schedule.base import OptionError
 from raise_hpo.schedule.explore import completed
 from raise_hpo.schedule.pbt import PBT
 from raise_hpo.schedule.population import Place
@@ -54,7 +54,7 @@ class PB2(PBT):
         perturb: The dimensions that heirs may change, of numbers; all those of real numbers if None.
 
     Raises:
-        UserError: The options do not fit `max_epochs`, each other, or the space.
+        OptionError: The options do not fit `max_epochs`, each other, or the space.
     """
 
     name = "pb2"
@@ -66,7 +66,9 @@ class PB2(PBT):
         super().__init__(max_epochs, space, seed, population, interval, quantile, perturb=perturb)
         for name in self.names:
             if not space.dimensions[name].ordered:
-                raise UserError(f"scheduler.pb2.perturb names '{name}', a choice; its model knows numbers only")
+                numbers = ", ".join(each for each, dimension in space.dimensions.items() if dimension.ordered)
+                told = f"names '{name}', a choice, but its model knows numbers only; valid: {numbers or 'none'}"
+                raise OptionError(self.name, "perturb", told)
         self.gains: list[Gain] = []
         self._since: dict[int, tuple[int, float]] = {}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from raise_hpo.errors import UserError
 from raise_hpo.history import Config, Decision
 from raise_hpo.schedule.asha import ordinal
-from raise_hpo.schedule.base import Heir, Scheduler
+from raise_hpo.schedule.base import Heir, OptionError, Scheduler
 from raise_hpo.schedule.explore import Explorer, changes, perturbed_names
 from raise_hpo.schedule.population import Place, Population, Standing
 from raise_hpo.space import SearchSpace
@@ -38,7 +38,7 @@ class PBT(Scheduler):
         perturb: The dimensions that heirs may change; all those of real numbers if None.
 
     Raises:
-        UserError: The options do not fit `max_epochs`, each other, or the space.
+        OptionError: The options do not fit `max_epochs`, each other, or the space.
     """
 
     name = "pbt"
@@ -50,18 +50,16 @@ class PBT(Scheduler):
         perturb: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(max_epochs)
-        key = f"scheduler.{self.name}"
-        self.interval = _checked_interval(interval, max_epochs, key)
-        if int(population * quantile) < 1:
-            raise UserError(
-                f"{key}.quantile is {quantile:g} of a population of {population}, which is less than one member; "
-                f"valid: at least {1 / population:.3g}"
-            )
+        self.interval = _checked_interval(interval, max_epochs, self.name)
         self.space = space
         self.seed = seed
         self.population = population
         self.quantile = quantile
-        self.names = perturbed_names(space, perturb, key)
+        if not self._share(population):
+            least = math.ceil(1000 / population) / 1000
+            told = f"is {quantile:g} of a population of {population}, less than one member; valid: {least} to 0.5"
+            raise OptionError(self.name, "quantile", told)
+        self.names = perturbed_names(space, perturb, self.name)
         self._explorer = Explorer(space, self.names, factors, resample_probability)
         self._members = Population()
         self._closed = False
@@ -215,13 +213,11 @@ class PBT(Scheduler):
         return None if self.has_room() else self._members.first_paused()
 
 
-def _checked_interval(interval: int | None, max_epochs: int, key: str) -> int:
-    if max_epochs < 2:
-        raise UserError(f"max_epochs is {max_epochs}; {key} needs at least 2, to compare members before their end")
-    interval = max(1, max_epochs // 10) if interval is None else interval
-    if not 1 <= interval < max_epochs:
-        raise UserError(f"{key}.interval is {interval}; valid: 1 to {max_epochs - 1} (max_epochs is {max_epochs})")
-    return interval
+def _checked_interval(interval: int | None, max_epochs: int, scheduler: str) -> int:
+    chosen = max(1, max_epochs // 10) if interval is None else interval
+    if chosen >= max_epochs:
+        raise OptionError(scheduler, "interval", f"is {chosen}, but must be below max_epochs, which is {max_epochs}")
+    return chosen
 
 
 def _worst_are_replaced(count: int) -> str:

@@ -26,6 +26,7 @@ _RULES = {
     "model_attributes_type": "a mapping of keys and values",
     "greater_than_equal": "at least {ge}",
     "greater_than": "above {gt}",
+    "less_than_equal": "at most {le}",
 }
 
 
