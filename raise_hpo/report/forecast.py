@@ -45,7 +45,7 @@ def _forecasts(document: dict[str, Any]) -> Table:
     for row in document["medians"]:
         algorithm = f"{row['searcher']} + {row['scheduler']}"
         table.add_row(
-            algorithm if algorithm != before else "", str(row["slots"]), *[number(value) for value in row["best"]],
+            algorithm if algorithm != before else "", str(row["slots"]), *[number(value, 5) for value in row["best"]],
             duration(row["seconds"]), number(row["node_hours"], 3), energy(row["kwh"]) if row["kwh"] else "-",
             percent(row["idle"]), number(float(row["trials"])), number(float(row["epochs"]), 6),
         )  # fmt: skip
