@@ -19,6 +19,10 @@ _HOMES = {
     "curve": "raise_hpo.search.curve:CurveSearcher",
     "gp": "raise_hpo.search.optuna:GPSearcher",
     "cmaes": "raise_hpo.search.cmaes:CMAESSearcher",
+    "hyperopt": "raise_hpo.search.hyperopt:HyperoptSearcher",
+    "bohb": "raise_hpo.search.bohb:BohbSearcher",
+    "evolution": "raise_hpo.search.evolution:EvolutionSearcher",
+    "rl": "raise_hpo.search.rl:RLSearcher",
 }
 
 __all__ = ["SEARCHERS", "Searcher", "make_searcher"]

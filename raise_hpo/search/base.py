@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
 from raise_hpo.history import Config, History
 from raise_hpo.space import SearchSpace
+
+_TRIES = 100
 
 
 class Searcher(ABC):
@@ -37,6 +40,14 @@ class Searcher(ABC):
     def rng(self, trial: int) -> np.random.Generator:
         """The random numbers of one trial's suggestion."""
         return np.random.default_rng([self.seed, trial])
+
+    def allowed(self, trial: int, propose: Callable[[], Config], tries: int = _TRIES) -> Config:
+        """The first proposal that no forbidden combination rules out; after so many tries a random configuration."""
+        for _ in range(tries):
+            config = propose()
+            if not self.space.is_forbidden(config):
+                return config
+        return self.space.sample(self.rng(trial))
 
     def position(self, history: History) -> int:
         """How many configurations this searcher has suggested so far; the place in a fixed sequence."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from raise_hpo.history import Config, History
 from raise_hpo.search.base import Searcher
 from raise_hpo.space import SearchSpace
@@ -20,9 +22,11 @@ class GridSearcher(Searcher):
 
     def __init__(self, space: SearchSpace, seed: int, points: int = 3) -> None:
         super().__init__(space, seed)
-        self._configs = list(space.grid(points))
+        self._left = space.grid(points)
+        self._made: list[Config] = []
 
     def suggest(self, trial: int, history: History) -> Config | None:
         """The first combination that has not been suggested yet."""
         position = self.position(history)
-        return dict(self._configs[position]) if position < len(self._configs) else None
+        self._made += islice(self._left, max(position + 1 - len(self._made), 0))
+        return dict(self._made[position]) if position < len(self._made) else None

@@ -3,4 +3,4 @@
 WITH_SEVERAL_OBJECTIVES = ("random", "grid", "sobol", "tpe", "gp")
 """Those that a study with several objectives can use."""
 
-SEARCHERS = ("random", "grid", "sobol", "tpe", "gp", "curve", "cmaes")
+SEARCHERS = ("random", "grid", "sobol", "tpe", "gp", "curve", "cmaes", "hyperopt", "bohb", "evolution", "rl")

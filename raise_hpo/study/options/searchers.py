@@ -1,5 +1,7 @@
 """The options of each searcher."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from raise_hpo.study.settings import Settings
@@ -27,4 +29,66 @@ class GpOptions(Settings):
     deterministic: bool = False
 
 
-SEARCHER_OPTIONS: dict[str, type[Settings]] = {"grid": GridOptions, "tpe": TpeOptions, "gp": GpOptions}
+class CmaesOptions(Settings):
+    """The covariance matrix adaptation evolution strategy."""
+
+    population: int | None = Field(default=None, ge=4)
+    sigma: float = Field(default=0.2, gt=0, le=1)
+
+
+class CurveSearcherOptions(Settings):
+    """A Gaussian process over all curves, lifted to the last epoch; 0 startup trials: by dimensions and slots."""
+
+    startup_trials: int = Field(default=0, ge=0)
+    explore: float = Field(default=0.08, ge=0, le=1)
+
+
+class HyperoptOptions(Settings):
+    """HyperOpt's tree of Parzen estimators or annealing."""
+
+    algorithm: Literal["tpe", "anneal"] = "tpe"
+    startup_trials: int = Field(default=20, ge=1)
+
+
+class BohbOptions(Settings):
+    """Parzen estimators on the largest budget with enough observations (Falkner et al. 2018)."""
+
+    min_points: int | None = Field(default=None, ge=1)
+    top_percent: float = Field(default=15, gt=0, lt=100)
+    samples: int = Field(default=64, ge=1)
+    random_fraction: float = Field(default=1 / 3, ge=0, le=1)
+    bandwidth_factor: float = Field(default=3, gt=0)
+    min_bandwidth: float = Field(default=1e-3, gt=0)
+
+
+class EvolutionOptions(Settings):
+    """Regularised evolution (Real et al. 2019) with crossover."""
+
+    population: int = Field(default=16, ge=2)
+    tournament: int = Field(default=4, ge=1)
+    offspring: int = Field(default=8, ge=1)
+    crossover: float = Field(default=0.5, ge=0, le=1)
+    mutation: float = Field(default=0.1, ge=0, le=1)
+    sigma: float = Field(default=0.1, gt=0, le=1)
+
+
+class RlOptions(Settings):
+    """A policy trained by REINFORCE."""
+
+    bins: int = Field(default=8, ge=2)
+    learning_rate: float = Field(default=1.0, gt=0)
+    entropy: float = Field(default=0.01, ge=0)
+    decay: float = Field(default=0.9, ge=0, lt=1)
+
+
+SEARCHER_OPTIONS: dict[str, type[Settings]] = {
+    "grid": GridOptions,
+    "tpe": TpeOptions,
+    "gp": GpOptions,
+    "curve": CurveSearcherOptions,
+    "cmaes": CmaesOptions,
+    "hyperopt": HyperoptOptions,
+    "bohb": BohbOptions,
+    "evolution": EvolutionOptions,
+    "rl": RlOptions,
+}
