@@ -51,7 +51,8 @@ def studies(draw):
             {"metric": st.text(min_size=1, max_size=5), "mode": st.sampled_from(["min", "max"])}
         ),
         "searcher": st.sampled_from(SEARCHERS) | st.just({"grid": {"points": 5}}),
-        "scheduler": st.sampled_from(SCHEDULERS) | st.just({"asha": {"min_epochs": 3, "mode": "promotion"}}),
+        "scheduler": st.sampled_from([name for name in SCHEDULERS if name != "bohb"])
+        | st.just({"asha": {"min_epochs": 3, "mode": "promotion"}}),
         "stopper": st.sampled_from(STOPPERS),
         "max_epochs": st.integers(4, 500),
         "budget": st.sampled_from([{"trials": 3}, {"hours": 0.5}, {"epochs": 7, "hours": 2}]),
@@ -375,6 +376,17 @@ def test_yaml_numbers_dates_and_lines():
     document = parse_yaml("a: 1e-4\nb:\n  - x\n  - {c: 2020-01-01}\nd: 1.e5\n", "text")
     assert document.data == {"a": 1e-4, "b": ["x", {"c": "2020-01-01"}], "d": 1e5}
     assert [document.line(place) for place in (("a",), ("b", 1, "c"), ("b", 7, "z"), ("x",))] == [1, 4, 2, None]
+
+
+@pytest.mark.parametrize("scheduler", ["bohb", {"bohb": {"min_epochs": 2}}, {"bohb": None}])
+def test_the_scheduler_bohb_comes_with_its_searcher(scheduler):
+    study = StudySpec(**SMALL, scheduler=scheduler)
+    assert (study.searcher.name, study.scheduler.name) == ("bohb", "bohb")
+    assert study.changed(seed=2).searcher.name == "bohb"
+    with pytest.raises(StudyError) as error:
+        StudySpec(**SMALL, scheduler=scheduler, searcher="tpe")
+    assert str(error.value) == "study: searcher is tpe, but scheduler bohb needs bohb; or use scheduler: hyperband"
+    assert StudySpec(**SMALL, searcher="bohb").scheduler.name == "asha"
 
 
 def test_yaml_aliases_are_read_and_merged():

@@ -16,6 +16,7 @@ _HOMES = {
     "asha": "raise_hpo.schedule.asha:ASHA",
     "curve": "raise_hpo.schedule.curve:CurveScheduler",
     "hyperband": "raise_hpo.schedule.hyperband:Hyperband",
+    "bohb": "raise_hpo.schedule.hyperband:BOHB",
     "pbt": "raise_hpo.schedule.pbt:PBT",
     "pb2": "raise_hpo.schedule.pb2:PB2",
 }

@@ -6,8 +6,8 @@ import math
 
 from raise_hpo.errors import UserError
 from raise_hpo.history import Config, Decision
-from raise_hpo.schedule.asha import Rung, ordinal, places_go_on
 from raise_hpo.schedule.base import Need, Scheduler
+from raise_hpo.schedule.rung import Rung, ordinal, places_go_on
 
 
 class Bracket:
@@ -122,7 +122,8 @@ class Bracket:
 
     def need(self) -> Need | None:
         """The loss of the last place that goes on, once as many trials have reached the stage's end as go on."""
-        return Need(self.epoch, self.rung.at(self.places)) if len(self.rung) >= self.places else None
+        loss = self.rung.needs(self.places)
+        return None if loss is None else Need(self.epoch, loss)
 
 
 class Hyperband(Scheduler):
@@ -231,6 +232,12 @@ class Hyperband(Scheduler):
         """The loss of the last place that goes on from the trial's stage; in the last stage, the best loss."""
         bracket = self._of.get(trial)
         return bracket.need() if bracket else None
+
+
+class BOHB(Hyperband):
+    """The scheduler of BOHB (Falkner et al., ICML 2018, arXiv:1807.01774): Hyperband, with the searcher `bohb`."""
+
+    name = "bohb"
 
 
 def _stage_ends(max_epochs: int, min_epochs: int, factor: float) -> tuple[int, ...]:

@@ -3,4 +3,7 @@
 WITH_SEVERAL_OBJECTIVES = ("none", "asha")
 """Those that a study with several objectives can use."""
 
-SCHEDULERS = ("none", "asha", "curve", "hyperband", "pbt", "pb2")
+OF_POPULATIONS = ("pbt", "pb2")
+"""Those that replace trials by heirs of others."""
+
+SCHEDULERS = ("none", "asha", "curve", "hyperband", "bohb", "pbt", "pb2")

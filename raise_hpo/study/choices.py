@@ -60,6 +60,14 @@ def _split(value: Any, names: tuple[str, ...]) -> tuple[str, Any]:
     raise ValueError(f"must be a name, or a name with its options as {{name: {{option: value}}}}; {nearest('', names)}")
 
 
+def name_of(value: Any) -> str | None:
+    """The algorithm that is named in any of the ways a study may name one; None if it is none of them."""
+    try:
+        return str(_split(value, ())[0])
+    except ValueError:
+        return None
+
+
 def _error(text: str, at: tuple[Any, ...]) -> PydanticCustomError:
     return PydanticCustomError("choice", "{text}", {"text": text, "at": at})
 

@@ -5,13 +5,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationError
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError, model_validator
 
 from raise_hpo.paths import absolute_data
+from raise_hpo.schedule.names import OF_POPULATIONS
 from raise_hpo.space import SearchSpace, flatten, nest
 from raise_hpo.space.conversions import plain_space
 from raise_hpo.space.errors import shown
-from raise_hpo.study.choices import Scheduler, Searcher, Stopper
+from raise_hpo.study.choices import Scheduler, Searcher, Stopper, name_of
 from raise_hpo.study.messages import Mistake, StudyError, mistakes_in
 from raise_hpo.study.objectives import PrimaryObjective, all_of, unable
 from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Settings, Tracking
@@ -102,9 +103,17 @@ class StudySpec(Settings):
         if mistakes := [
             *self._config_against_space(),
             *self._scheduler_against_epochs(),
+            *self._population_against_study(),
+            *self._searcher_against_scheduler(),
             *self._algorithms_against_objectives(),
         ]:
             raise StudyError(mistakes)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _searcher_of_bohb(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """BOHB is a pair: who asks for its scheduler gets its searcher too."""
+        return {"searcher": "bohb", **given} if name_of(given.get("scheduler")) == "bohb" else given
 
     @classmethod
     def model_validate(cls, obj: Any, **_: Any) -> Self:
@@ -160,6 +169,25 @@ class StudySpec(Settings):
         location = ("scheduler", self.scheduler.name, "min_epochs")
         valid = f"below max_epochs, which is {self.max_epochs}"
         return [Mistake(location, f"is {first}, but must be {valid}; or use scheduler: none")]
+
+    def _population_against_study(self) -> list[Mistake]:
+        if self.scheduler.name not in OF_POPULATIONS:
+            return []
+        from raise_hpo.schedule import make_scheduler
+        from raise_hpo.schedule.base import OptionError
+
+        name = self.scheduler.name
+        try:
+            make_scheduler(name, self.max_epochs, self.space, self.seed, **self.scheduler.options)
+        except OptionError as error:
+            return [Mistake(("scheduler", name, error.option), error.text)]
+        return []
+
+    def _searcher_against_scheduler(self) -> list[Mistake]:
+        name = self.searcher.name
+        if self.scheduler.name != "bohb" or name == "bohb":
+            return []
+        return [Mistake(("searcher",), f"is {name}, but scheduler bohb needs bohb; or use scheduler: hyperband")]
 
     def _algorithms_against_objectives(self) -> list[Mistake]:
         chosen = {"searcher": self.searcher.name, "scheduler": self.scheduler.name, "stopper": self.stopper.name}

@@ -225,3 +225,15 @@ def test_impossible_options_are_refused(options: dict, words: str) -> None:
     with pytest.raises(UserError) as error:
         Hyperband(9, **options)
     assert str(error.value) == words
+
+
+def test_bohb_is_hyperband_with_its_searcher() -> None:
+    study = {"scheduler": "bohb", "searcher": "bohb", "max_epochs": 9, "budget": {"trials": 34}}
+    history = History(undisturbed := run(slots=2, **study))
+    # R = 9: 9 trials, then 5 and 3, twice.
+    assert Counter(trial.epoch for trial in history.trials) == Counter({1: 12, 3: 12, 9: 10})
+    assert {trial.source for trial in history.trials} == {"bohb"}
+    assert any(trial.why.startswith("bohb bracket 1, stage of epoch 1: ") for trial in history.trials)
+    before, more = undisturbed[:120], []
+    assert simulator(spec(default=False, **study), more, before=before, slots=2, start=before[-1]["time"]).run()
+    assert len(History(before + more).trials) == 34

@@ -50,6 +50,7 @@ SCHEDULER_OPTIONS: dict[str, type[Settings]] = {
     "asha": AshaOptions,
     "curve": CurveSchedulerOptions,
     "hyperband": HyperbandOptions,
+    "bohb": HyperbandOptions,
     "pbt": PbtOptions,
     "pb2": Pb2Options,
 }
