@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ _MOST = 250
 _RIDGE = 3.0
 _KNOWN = 1e-4
 """Variance of a level that was measured."""
+_UNLIKE = 8.0
+"""The most by which unlikeness multiplies a variance."""
+_UNKNOWN = 0.25
+"""Standard deviation of a step from the first rung that no model is known for; those of later rungs are smaller."""
 
 
 @dataclass(frozen=True)
@@ -76,44 +81,58 @@ class Partial:
 class Step:
     """The change of the level from one rung to the next: ridge regression and a support vector regression, averaged.
 
+    While fewer than six trials have made it, the level stays as it is with a large variance: a shift by the mean change
+    of so few would say that all trials will do as well as those which did best so far.
+
     Attributes:
-        deviation: Standard deviation of the held-out (leave-one-out) error.
-        rank: Rank correlation of held-out predictions with the level at the next rung.
+        rank: Rank correlation of held-out (leave-one-out) predictions with the level at the next rung.
         last: Rank correlation of the level itself with the level at the next rung.
     """
 
-    def __init__(self, before: Partial, after: Array) -> None:
-        from sklearn.svm import SVR
+    def __init__(self, before: Partial, after: Array, unknown: float) -> None:
+        change = after - before.level
+        few = len(change) < _FEWEST
+        self._mean, self._spread = (0.0, unknown) if few else (float(change.mean()), float(change.std()) + 1e-3)
+        self._machine: Any = None
+        self._fitted = not few and self._fit(before, change)
+        self.rank = self.last = 0.0
+        if self._fitted:
+            self.rank = _rank_correlation(after - self._errors, after)
+            self.last = _rank_correlation(before.level, after)
 
-        features, change = before.features, after - before.level
+    def _fit(self, before: Partial, change: Array) -> bool:
+        """Fit the regressions; False if they predict held-out changes no better than the mean change does."""
+        features = before.features
         self._centre, self._scale = features.mean(axis=0), features.std(axis=0) + 1e-6
-        self._mean, self._spread = float(change.mean()), float(change.std()) + 1e-6
         rows = self._standardised(features)
-        gram = rows.T @ rows + _RIDGE * np.eye(rows.shape[1])
-        hat = rows @ np.linalg.solve(gram, rows.T)
+        self._gram = np.linalg.inv(rows.T @ rows + _RIDGE * np.eye(rows.shape[1]))
         centred = change - self._mean
+        hat = rows @ self._gram @ rows.T
         leverage = np.minimum(np.diag(hat) + 1 / len(rows), 0.9)
-        errors = (centred - hat @ centred) / (1 - leverage)
-        self._weights = np.linalg.solve(gram, rows.T @ centred)
-        self._machine: SVR | None = None
-        self.useful = bool(errors.std() < self._spread)
-        if self.useful and len(rows) >= 15:
+        self._errors = (centred - hat @ centred) / (1 - leverage)
+        self._weights = self._gram @ rows.T @ centred
+        if self._errors.std() >= self._spread:
+            return False
+        if len(rows) >= 15:
+            from sklearn.svm import SVR
+
             machine = SVR(C=2.0, epsilon=0.1, gamma=0.3 / rows.shape[1])
             self._machine = machine.fit(rows, centred / self._spread)
-        self.deviation = float(errors.std() if self.useful else self._spread) + 1e-3
-        self.rank = _rank_correlation(after - errors, after) if self.useful else -1.0
-        self.last = _rank_correlation(before.level, after)
+        return True
 
-    def __call__(self, before: Partial) -> Array:
-        """The expected change of the level, shape ``(trials,)``."""
-        if not self.useful:
-            return np.full(len(before.level), self._mean)
-        rows = np.clip(self._standardised(before.features), -3, 3)
+    def __call__(self, before: Partial) -> tuple[Array, Array]:
+        """The expected change of the level and its variance, each of shape ``(trials,)``."""
+        if not self._fitted:
+            return np.full(len(before.level), self._mean), np.full(len(before.level), self._spread**2)
+        rows = self._standardised(before.features)
+        # Trials unlike those that went on from the rung, the best of their time, are predicted less surely.
+        unlike = np.einsum("ij,jk,ik->i", rows, self._gram, rows)
+        variance = (float(self._errors.std()) + 1e-3) ** 2 * (1 + np.minimum(unlike, _UNLIKE))
+        rows = np.clip(rows, -3, 3)
         change = rows @ self._weights + self._mean
         if self._machine is not None:
             change = 0.5 * change + 0.5 * (self._machine.predict(rows) * self._spread + self._mean)
-        clipped: Array = np.clip(change, self._mean - 3 * self._spread, self._mean + 3 * self._spread)
-        return clipped
+        return np.clip(change, self._mean - 3 * self._spread, self._mean + 3 * self._spread), variance
 
     def _standardised(self, features: Array) -> Array:
         scaled: Array = (features - self._centre) / self._scale
@@ -136,21 +155,19 @@ class Lift:
 
     def __init__(self, rungs: Sequence[int], units: Array, curves: Sequence[Array]) -> None:
         self.rungs = tuple(rungs)
-        self.steps: list[Step | None] = [
-            self._step(units, curves, before, after) for before, after in zip(self.rungs, self.rungs[1:], strict=False)
+        pairs = zip(self.rungs, self.rungs[1:], strict=False)
+        self.steps = [
+            self._step(units, curves, before, after, _UNKNOWN / (1 + place))
+            for place, (before, after) in enumerate(pairs)
         ]
 
-    def _step(self, units: Array, curves: Sequence[Array], before: int, after: int) -> Step | None:
+    def _step(self, units: Array, curves: Sequence[Array], before: int, after: int, unknown: float) -> Step:
         there = [index for index, curve in enumerate(curves) if len(curve) >= after][-_MOST:]
-        if len(there) < _FEWEST:
-            return None
-        known = np.array([curves[index][:after] for index in there])
-        return Step(Partial.at(before, units[there], known), Partial.at(after, units[there], known).level)
+        known = np.array([curves[index][:after] for index in there]).reshape(len(there), after)
+        return Step(Partial.at(before, units[there], known), Partial.at(after, units[there], known).level, unknown)
 
     def last(self, rung: int, units: Array, curves: Array) -> tuple[Array, Array]:
         """Level at the last epoch and its variance, each of shape ``(trials,)``, for trials that are at one rung.
-
-        Where a step is not known yet the level stays as it is, with a large variance.
 
         Args:
             rung: The rung's epoch.
@@ -159,12 +176,8 @@ class Lift:
         """
         state = Partial.at(rung, units, curves)
         variance = np.full(len(state.level), _KNOWN)
-        for number in range(self.rungs.index(rung), len(self.steps)):
-            step = self.steps[number]
-            if step is None:
-                variance = variance + (0.25 / (1 + number)) ** 2
-                continue
-            change = step(state)
+        for step in self.steps[self.rungs.index(rung) :]:
+            change, more = step(state)
             state = Partial(state.units, state.level + change, 0.3 * change)
-            variance = variance + step.deviation**2
+            variance = variance + more
         return state.level, variance

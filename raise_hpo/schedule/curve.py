@@ -105,7 +105,7 @@ class _Lifted:
     def ranks_better(self, epoch: int) -> bool:
         """Whether held-out predictions from this rung to the next rank trials better than the last values do."""
         step = self._forecast.lift.steps[self._curves.rungs.index(epoch)]
-        return step is not None and step.rank > step.last
+        return step.rank > step.last
 
     def level(self, trial: int) -> float:
         """The predicted level of a trial at the last epoch, from all that it has reported."""
