@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from raise_hpo.errors import UserError
 from raise_hpo.history import Config, Decision
-from raise_hpo.schedule.base import Need, Scheduler
+from raise_hpo.schedule.base import Need, OptionError, Scheduler
 from raise_hpo.schedule.rung import Rung, ordinal, places_go_on
 
 
@@ -162,8 +161,8 @@ class Hyperband(Scheduler):
         self._brackets: list[Bracket] = []
         self._of: dict[int, Bracket] = {}
 
-    def _invalid(self, option: str, value: object, most: int, why: str) -> UserError:
-        return UserError(f"scheduler.{self.name}.{option} is {value}; valid: 1 to {most} ({why})")
+    def _invalid(self, option: str, value: object, most: int, why: str) -> OptionError:
+        return OptionError(self.name, option, f"is {value}; valid: 1 to {most} ({why})")
 
     @property
     def rungs(self) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ CASES = [
     ("pbt", {"population": 5, "interval": 2, "quantile": 0.4, "perturb": ["lr", "layers"]}),
     ("pb2", {"population": 6, "interval": 2}),
     ("bohb", {}),
+    ("median", {}),
+    ("median", {"grace_epochs": 4, "min_trials": 1}),
 ]
 
 
@@ -27,6 +29,7 @@ class TestSchedulers(SchedulerContract):
     @pytest.fixture(autouse=True)
     def _of_name(self, name: str, options: dict[str, object]) -> None:
         self.name, self.options = name, options
+        self.stops_between_rungs = name == "median"
 
     def make(self, max_epochs: int) -> Scheduler:
         return make_scheduler(self.name, max_epochs, self.space(), 1, **self.options)

@@ -30,6 +30,13 @@ class HyperbandOptions(Settings):
     brackets: int | None = Field(default=None, ge=1)
 
 
+class MedianOptions(Settings):
+    """The median stopping rule (Golovin et al. 2017), applied from `grace_epochs` on."""
+
+    grace_epochs: int | None = Field(default=None, ge=1)
+    min_trials: int = Field(default=3, ge=1)
+
+
 class Pb2Options(Settings):
     """Population-based bandits (Parker-Holder et al. 2020): heirs of the best replace the worst of a population."""
 
@@ -51,6 +58,7 @@ SCHEDULER_OPTIONS: dict[str, type[Settings]] = {
     "curve": CurveSchedulerOptions,
     "hyperband": HyperbandOptions,
     "bohb": HyperbandOptions,
+    "median": MedianOptions,
     "pbt": PbtOptions,
     "pb2": Pb2Options,
 }
