@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+BENCH_VENV := .venv-bench
+READY_BENCH := $(BENCH_VENV)/.ready
 STUDY ?= mlpf
 
-.PHONY: tune test lint bench clean
+.PHONY: tune test lint bench bench-env clean
 
 tune: $(READY)
 	$(BIN)/raise-hpo tune $(STUDY) $(ARGS)
@@ -23,8 +25,11 @@ lint: $(READY_DEV)
 bench: $(READY_DEV)
 	$(BIN)/python benchmarks/turnaround.py
 
+# The other packages that benchmarks/search.py races against, in an environment of their own.
+bench-env: $(READY_BENCH)
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # torch goes first and alone: asked for by its exact version, a local CPU build serves where there is one.
 $(READY): pyproject.toml constraints.txt
@@ -35,4 +40,12 @@ $(READY): pyproject.toml constraints.txt
 
 $(READY_DEV): $(READY)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,generate]'
+	touch $@
+
+$(READY_BENCH): benchmarks/requirements-peers.txt constraints.txt
+	test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet $$(grep '^torch==' constraints.txt)
+	$(BENCH_VENV)/bin/pip install --quiet -c constraints.txt -r benchmarks/requirements-peers.txt
+	$(BENCH_VENV)/bin/pip install --quiet --no-deps DEHB==0.1.2
+	$(BENCH_VENV)/bin/pip install --quiet --no-deps -e .
 	touch $@

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCH_ENV = ROOT / ".venv-bench"
-RESULTS = ROOT / "build" / "search.jsonl"
+RESULTS = ROOT / "benchmarks" / "results" / "search.jsonl"
 
 LEFT_OUT = """
 What this comparison leaves out

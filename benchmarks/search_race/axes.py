@@ -78,6 +78,7 @@ class Axes(list[Axis]):
     def __init__(self, space: SearchSpace) -> None:
         if space.conditions or space.forbidden:
             raise UserError("the search space has conditions or forbidden combinations, which peers cannot be told")
+        self.space = space
         named = enumerate(space.dimensions.items())
         super().__init__(Axis(name, f"x{index}", each) for index, (name, each) in named if each.size != 1)
         self._constants = {name: each.from_unit(0.5) for name, each in space.dimensions.items() if each.size == 1}

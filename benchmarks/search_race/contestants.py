@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
+import raise_hpo
 from raise_hpo.errors import UserError, nearest
 from raise_hpo.space import SearchSpace
 from search_race.axes import Axes
@@ -41,6 +45,7 @@ PEERS = {
     "hyperopt-asha": Peer("ray_asha:RayASHA", ("hyperopt", "ray"), {"searcher": "hyperopt"}),
     "ray-asha": Peer("ray_asha:RayASHA", ("ray",), {"searcher": "random"}),
     "ray-bohb": Peer("ray_bohb:RayBOHB", ("ray", "hpbandster", "ConfigSpace")),
+    "mobster-like": Peer("mobster_like:MobsterLike", ("scikit-learn",)),
 }
 
 
@@ -80,8 +85,22 @@ def missing(name: str) -> str | None:
 
 def versions(name: str) -> str:
     """The packages that a contestant is made of, with their versions."""
-    packages = ("raise-hpo",) if name in OURS else PEERS[name].packages
-    return " ".join(f"{package} {_version(package)}" for package in packages)
+    if name in OURS:
+        return f"raise-hpo {_version('raise-hpo')}, code {_our_code()}"
+    return " ".join(f"{package} {_version(package)}" for package in PEERS[name].packages)
+
+
+@cache
+def _our_code() -> str:
+    """A short name of our algorithms' sources, so that results of different states of them are told apart."""
+    home = Path(raise_hpo.__file__).parent
+    folders = ("search", "schedule", "predict", "space")
+    files = [
+        home / "decide.py",
+        home / "history.py",
+        *(path for each in folders for path in (home / each).glob("*.py")),
+    ]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:8]
 
 
 def _version(package: str) -> str | None:
