@@ -106,8 +106,8 @@ def contestants(asked: list[str] | None) -> list[str]:
 def show(records: list[dict[str, object]], ours: str, floor: float) -> None:
     from search_race import tables
 
-    for part in (tables.regret_table(records), tables.ratio_table(records, ours, floor), tables.left_out(records)):
-        print("\n".join(part))
+    print("\n".join([*tables.regret_table(records), *tables.ratio_table(records, ours, floor)]))
+    print("\n".join(["", *tables.left_out(records), *tables.mixed(records)]))
     print(LEFT_OUT)
     print("  Versions:")
     print("\n".join(tables.versions(records)))

@@ -148,7 +148,7 @@ def test_what_breaks_or_takes_too_long_is_recorded_and_has_no_regret(
 def record(contestant: str, task: str, seed: int, regret: float) -> dict[str, Any]:
     regrets = dict.fromkeys(runs.FRACTIONS, regret)
     place = {"contestant": contestant, "task": task, "seed": seed, "slots": 4}
-    return {**place, "state": "done", "regret": regrets, "seconds": 1.0, "versions": "1"}
+    return {**place, "state": "done", "regret": regrets, "seconds": 1.0, "versions": "1", "scale": [0.0, 1.0]}
 
 
 def test_ratios_are_geometric_means_over_tasks_of_what_both_sides_ran_with_one_floor() -> None:
@@ -168,6 +168,14 @@ def test_the_tables_show_each_contestant_and_say_what_is_missing() -> None:
     assert "a, 4 slots" in text
     assert "0.0250 (0.01" in text
     assert "1.00 [" in text
+
+
+def test_results_of_different_states_of_the_code_are_told_apart() -> None:
+    records = [record(name, "a", seed, 0.01) for name in ("curve", "peer") for seed in range(2)]
+    assert not list(tables.mixed(records))
+    records[0]["versions"], records[3]["scale"] = "2", [0.0, 2.0]
+    surrogate, version = tables.mixed(records)
+    assert "surrogate" in surrogate and "curve" in version
 
 
 def test_a_slot_has_time_for_fewer_trainings_when_there_are_more() -> None:

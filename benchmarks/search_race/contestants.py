@@ -95,11 +95,8 @@ def _our_code() -> str:
     """A short name of our algorithms' sources, so that results of different states of them are told apart."""
     home = Path(raise_hpo.__file__).parent
     folders = ("search", "schedule", "predict", "space")
-    files = [
-        home / "decide.py",
-        home / "history.py",
-        *(path for each in folders for path in (home / each).glob("*.py")),
-    ]
+    files = [home / "decide.py", home / "history.py"]
+    files += [path for folder in folders for path in (home / folder).glob("*.py")]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:8]
 
 

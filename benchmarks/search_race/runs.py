@@ -81,7 +81,7 @@ def _regrets(entry: Entry, task: Task) -> Record:
     if regret["1"] is None:
         raise RuntimeError("no epoch was done within the budget")
     counts = {"epochs": outcome.epochs, "trials": outcome.trials, "idle": round(outcome.idle, 4)}
-    return {"state": "done", "regret": regret, **counts}
+    return {"state": "done", "regret": regret, **counts, "scale": [task.surrogate.best, task.surrogate.median]}
 
 
 @cache

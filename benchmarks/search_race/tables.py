@@ -86,6 +86,16 @@ def left_out(records: Sequence[Record]) -> Iterator[str]:
         yield f"left out: {count} races of {name} with {slots} slots: {state}, {cause}"
 
 
+def mixed(records: Sequence[Record]) -> Iterator[str]:
+    """What was not the same in all races that the tables put together."""
+    for task, group in _grouped(_done(records), lambda record: record["task"]).items():
+        if len({tuple(record["scale"]) for record in group}) > 1:
+            yield f"mixed: the races on {task} were run on different states of its surrogate; give another --results"
+    for name, group in _grouped(records, lambda record: record["contestant"]).items():
+        if len({record["versions"] for record in group}) > 1:
+            yield f"mixed: the races of {name} were run with different versions of it, as listed below"
+
+
 def versions(records: Sequence[Record]) -> Iterator[str]:
     """With which packages each contestant raced; several where the results are of several times."""
     seen = _grouped(records, lambda record: record["contestant"])
