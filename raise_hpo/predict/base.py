@@ -16,9 +16,15 @@ class Predictor(ABC):
 
     The same training rows and seed give the same predictor. A predictor is fitted for one number of known epochs, and
     predicts from curves of that length.
+
+    Args:
+        seed: Seed of what is random.
     """
 
     name: str
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
 
     @abstractmethod
     def fit(self, units: Floats, curves: Floats, finals: Floats) -> Self:
@@ -27,9 +33,16 @@ class Predictor(ABC):
         Args:
             units: Configurations in the unit cube, shape ``(trials, dimensions)``; there may be no dimension.
             curves: Losses of the known epochs, shape ``(trials, epochs)``, at least one epoch.
-            finals: Final losses, shape ``(trials,)``.
+            finals: Final losses, shape ``(trials,)``; at least two trials.
         """
 
     @abstractmethod
+    def expect(self, units: Floats, curves: Floats) -> Floats:
+        """Final losses, shape ``(trials,)``."""
+
+    @abstractmethod
     def predict(self, units: Floats, curves: Floats) -> tuple[Floats, Floats]:
-        """Final losses and their standard deviations, both of shape ``(trials,)``."""
+        """Final losses and their standard deviations, both of shape ``(trials,)``.
+
+        The deviations come from cross-validation on the training trials, which the first call pays for.
+        """
