@@ -15,7 +15,7 @@ from raise_hpo.schedule.pbt import PBT
 from raise_hpo.schedule.population import Place
 from raise_hpo.space import SearchSpace
 
-_MOST = 200
+_MOST = 100
 """Measurements that the model is fitted to, the last ones; older ones are as good as forgotten."""
 
 

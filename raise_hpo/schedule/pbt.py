@@ -89,8 +89,7 @@ class PBT(Scheduler):
         """Record a member's loss."""
         place = self._members.get(trial)
         if place is not None:
-            place.losses[epoch] = loss
-            place.saved = place.saved or self._is_rung(epoch)
+            place.report(epoch, loss, self._is_rung(epoch))
 
     def on_pause(self, trial: int, epoch: int) -> None:
         """The member waits for its turn."""
@@ -103,12 +102,14 @@ class PBT(Scheduler):
             place.state = "running"
 
     def on_end(self, trial: int) -> None:
-        """A member that has left before its end, by a failure too, leaves its place to an heir."""
+        """A member that leaves before its end, by a failure too, leaves its place to an heir."""
         place = self._members.get(trial)
         if place is None:
             return
-        place.state = "finished" if place.epoch >= self.max_epochs else "vacant"
-        if place.state == "vacant":
+        if place.epoch >= self.max_epochs:
+            place.state = "finished"
+        else:
+            place.leave()
             place.parent = self._choose_parent(place)
 
     def on_exhausted(self) -> None:

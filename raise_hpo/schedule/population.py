@@ -8,6 +8,8 @@ from typing import Literal
 
 from raise_hpo.history import Config
 
+_MOST_LEAVING = 4
+
 
 @dataclass(eq=False)
 class Place:
@@ -19,9 +21,10 @@ class Place:
         start: The epoch that it began from; above 0 for an heir.
         origin: The trial that it is an heir of.
         losses: The place's losses by epoch; those up to `start` are of its earlier holders.
-        state: ``vacant`` when the trial has left before its end.
-        saved: Whether the trial has a checkpoint.
+        state: ``vacant`` when the trial has left before its end; ``lost`` when too many did so in a row.
+        saved: Whether the trial has a checkpoint of its own, from an interval's end.
         parent: Of a vacant place: the trial whose heir is to have it, as chosen when it fell vacant.
+        left: How many trials have left the place since one of them was at an interval's end.
     """
 
     trial: int
@@ -29,9 +32,10 @@ class Place:
     start: int = 0
     origin: int | None = None
     losses: dict[int, float] = field(default_factory=dict)
-    state: Literal["running", "paused", "finished", "vacant"] = "running"
+    state: Literal["running", "paused", "finished", "vacant", "lost"] = "running"
     saved: bool = False
     parent: int | None = None
+    left: int = 0
 
     @property
     def epoch(self) -> int:
@@ -53,7 +57,18 @@ class Place:
         """Another trial takes the place: an heir of `origin`, or a new start without a past."""
         self.trial, self.config, self.origin, self.start = trial, config, origin, start
         self.losses = {epoch: loss for epoch, loss in self.losses.items() if epoch <= start}
-        self.state, self.saved, self.parent = "running", origin is not None, None
+        self.state, self.saved, self.parent = "running", False, None
+
+    def report(self, epoch: int, loss: float, interval_ends: bool) -> None:
+        """The place's trial has reported a loss."""
+        self.losses[epoch] = loss
+        if interval_ends:
+            self.saved, self.left = True, 0
+
+    def leave(self) -> None:
+        """The place's trial has left before its end."""
+        self.left += 1
+        self.state = "vacant" if self.left <= _MOST_LEAVING else "lost"
 
 
 @dataclass(frozen=True)
