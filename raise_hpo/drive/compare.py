@@ -169,12 +169,14 @@ def changed_costs(costs: Costs, written: list[str]) -> Costs:
 
 
 def _defaults(study: StudySpec) -> tuple[dict[str, Any], Config | None, str]:
-    """The trainable's settings, its default configuration within the search space, and why there is none."""
+    """The trainable's settings, its default configuration if the study runs it, and why that cannot be known."""
     try:
         trainable = resolve_trainable(study.trainable, study.import_from)
     except UserError as error:
-        return {}, None, str(error)
+        return {}, None, str(error) if study.default else ""
     defaults = dict(getattr(trainable, "defaults", {}))
+    if not study.default:
+        return defaults, None, ""
     try:
         return defaults, default_config(study, trainable), ""
     except UserError as error:

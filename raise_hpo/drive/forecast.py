@@ -72,6 +72,8 @@ class Curves:
         defaults: Mapping[str, Any] | None = None,
         epoch_seconds: float | None = None,
     ) -> None:
+        if len(study.objectives) > 1:
+            raise UserError("objective: curves hold one metric, so a study is simulated with one objective")
         settings = {**flatten(dict(defaults or {})), **flatten(dict(study.config))}
         self.fixed = _settings_of_the_table(study, table, settings)
         _check_choices(study, table)

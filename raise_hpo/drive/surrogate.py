@@ -317,8 +317,8 @@ def _usable(table: CurveTable) -> CurveTable:
     Raises:
         UserError: There are too few.
     """
-    rows = table.rows(np.asarray(np.isfinite(table.losses).any(axis=1)))
-    complete = int((~np.isnan(rows.losses[:, -1])).sum())
+    rows = table.rows(np.asarray(~np.isnan(table.losses[:, 0])))
+    complete = int(np.isfinite(rows.losses[:, -1]).sum())
     if len(rows) < FEWEST_ROWS or complete < FEWEST_COMPLETE:
         raise UserError(
             f"{table.name}: has {len(rows)} trainings, of which {complete} went to epoch {table.epochs}; learning "

@@ -138,6 +138,18 @@ def test_a_diverged_training_does_not_rule_the_others(surrogate: Surrogate) -> N
     assert spearmanr(told, hurt_told).statistic > 0.9
 
 
+def test_where_trainings_diverge_at_once_others_are_expected_to() -> None:
+    table = made()
+    diverging = np.array([config["lr"] > 0.02 for config in table.configs])
+    table.losses[diverging] = np.inf
+    surrogate = Surrogate(table)
+    config = {"lr": 0.06, "width": 8, "conv": "attention"}
+    assert surrogate.curve(config)[-1] > 2 * surrogate.curve({**config, "lr": 0.005})[-1]
+    table.losses[:] = np.inf
+    with pytest.raises(UserError, match="of which 0 went"):
+        Surrogate(table)
+
+
 def test_early_stopped_trainings_help() -> None:
     table = made()
     order = np.argsort(table.losses[:, 3])
