@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -69,7 +71,10 @@ class Surface:
             rows, values, noise = rows[chosen], values[chosen], noise[chosen]
         spread = float(values.std()) + 1e-9
         process = _Process(_kernel(rows.shape[1]), alpha=noise / spread**2 + 1e-6, optimizer=_few_steps)
-        theta: Array = process.fit(rows, (values - values.mean()) / spread).kernel_.theta
+        with warnings.catch_warnings():
+            # A parameter at its bound is an answer like any other here.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            theta: Array = process.fit(rows, (values - values.mean()) / spread).kernel_.theta
         return theta
 
     def at(self, rows: Array) -> Places:

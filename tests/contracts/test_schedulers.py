@@ -8,6 +8,7 @@ CASES = [
     ("asha", {"mode": "stopping"}),
     ("asha", {"mode": "promotion"}),
     ("asha", {"min_epochs": 2, "reduction_factor": 2}),
+    ("curve", {}),
     ("hyperband", {}),
     ("hyperband", {"min_epochs": 2, "reduction_factor": 2}),
     ("hyperband", {"reduction_factor": 2.5, "brackets": 1}),
@@ -15,6 +16,8 @@ CASES = [
     ("pbt", {"population": 5, "interval": 2, "quantile": 0.4, "perturb": ["lr", "layers"]}),
     ("pb2", {"population": 6, "interval": 2}),
     ("bohb", {}),
+    ("swift_hyperband", {}),
+    ("swift_hyperband", {"reduction_factor": 2, "min_curves": 4, "known": 0.3, "train": 0.2}),
     ("median", {}),
     ("median", {"grace_epochs": 4, "min_trials": 1}),
 ]
@@ -30,6 +33,7 @@ class TestSchedulers(SchedulerContract):
     def _of_name(self, name: str, options: dict[str, object]) -> None:
         self.name, self.options = name, options
         self.stops_between_rungs = name == "median"
+        self.trusts_predictions = name == "swift_hyperband"
 
     def make(self, max_epochs: int) -> Scheduler:
         return make_scheduler(self.name, max_epochs, self.space(), 1, **self.options)
