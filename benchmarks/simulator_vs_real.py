@@ -20,9 +20,9 @@ from typing import Any
 
 from raise_hpo.curves import CurveTable
 from raise_hpo.decide import DecisionCore
-from raise_hpo.drive.forecast import Curves
 from raise_hpo.drive.measured import measured_costs
 from raise_hpo.drive.simulator import Simulator, VirtualClock
+from raise_hpo.drive.study_curves import Curves
 from raise_hpo.folder import StudyFolder, find_study
 from raise_hpo.history import Config, History
 from raise_hpo.journal import Event, read

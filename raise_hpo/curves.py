@@ -8,29 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raise_hpo.curve_files import READERS, write_parquet
 from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder, find_study
 from raise_hpo.history import History, Trial
-from raise_hpo.space import Choices, Config, Dimension, SearchSpace
-from raise_hpo.space.infer import infer_dimension
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-SECONDS = "seconds_per_epoch"
-_LOSS = re.compile(r"loss_(\d+)")
-_SPACE = b"raise_hpo.search_space"
-_MOST_TEXTS = 50
-_EXPECTED = "a table has a column a hyperparameter, then loss_0, loss_1, … and optionally seconds_per_epoch"
+from raise_hpo.space import Config, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -60,11 +50,10 @@ class CurveTable:
             UserError: There is no such file or study, or it is no table of learning curves.
         """
         path = Path(source)
-        readers = {".csv": _read_csv, ".parquet": _read_parquet}
-        if path.suffix in readers and not path.is_dir():
+        if path.suffix in READERS and not path.is_dir():
             if not path.is_file():
                 raise UserError(f"{source}: there is no such file; curves are a .csv or .parquet file, or a study")
-            return readers[path.suffix](path)
+            return cls(path.stem, *READERS[path.suffix](path))
         if path.is_file():
             raise UserError(f"{source}: curves are read from a .csv or .parquet file, or from a study by its name")
         return _read_study(find_study(str(source)))
@@ -122,19 +111,7 @@ class CurveTable:
 
     def write(self, path: str | Path) -> None:
         """Write a Parquet file, with the search space in its metadata."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        columns: dict[str, Any] = {
-            name: [_stored(dimension, config.get(name)) for config in self.configs]
-            for name, dimension in self.space.dimensions.items()
-        }
-        columns |= {f"loss_{epoch}": self.losses[:, epoch] for epoch in range(self.epochs)}
-        if self.seconds is not None:
-            columns[SECONDS] = self.seconds
-        table = pa.table(columns)
-        space = json.dumps(self.space.to_dict())
-        pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), _SPACE: space}), path)
+        write_parquet(Path(path), self.space, self.configs, self.losses, self.seconds)
 
 
 # From a study
@@ -155,129 +132,3 @@ def _seconds(trial: Trial) -> float:
     between = [after - before for before, after in pairwise(times)]
     known = measured or between
     return float(np.mean(known)) if known else math.nan
-
-
-# From a file
-
-
-def _read_csv(path: Path) -> CurveTable:
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(path, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not a CSV table ({' '.join(str(error).split())}); {_EXPECTED}") from None
-    return _from_frame(path, frame, None)
-
-
-def _read_parquet(path: Path) -> CurveTable:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: is not a Parquet file ({str(error).splitlines()[0]})") from None
-    written = (table.schema.metadata or {}).get(_SPACE)
-    space = SearchSpace.parse(json.loads(written), str(path)) if written else None
-    return _from_frame(path, table.to_pandas(), space)
-
-
-def _from_frame(path: Path, frame: pd.DataFrame, space: SearchSpace | None) -> CurveTable:
-    frame = frame[[name for name in frame.columns if name and not str(name).startswith("Unnamed:")]]
-    losses = _losses(path, frame)
-    trained = ~np.isnan(losses[:, 0])
-    frame, losses = frame[trained], losses[trained]
-    if not len(frame):
-        raise UserError(f"{path}: has no row with a loss_0; {_EXPECTED}")
-    seconds = _numbers(path, frame, SECONDS) if SECONDS in frame else None
-    if seconds is not None and not (np.isfinite(seconds) & (seconds > 0)).all():
-        raise UserError(f"{path}: column {SECONDS} must be numbers above 0 in every row")
-    names = [str(name) for name in frame.columns if name != SECONDS and not _LOSS.fullmatch(str(name))]
-    if not names:
-        raise UserError(f"{path}: has no column of a hyperparameter; {_EXPECTED}")
-    if space is None:
-        space, configs = _inferred(path, frame[names])
-    else:
-        configs = _stored_configs(path, frame, space)
-    return CurveTable(path.stem, space, configs, losses, seconds)
-
-
-def _losses(path: Path, frame: pd.DataFrame) -> NDArray[np.float64]:
-    """The curves, each ended at its first missing value."""
-    epochs = sorted(int(match[1]) for name in frame.columns if (match := _LOSS.fullmatch(str(name))))
-    if not epochs:
-        raise UserError(f"{path}: has no columns loss_0, loss_1, …; it has {', '.join(map(str, frame.columns[:8]))}")
-    if gap := sorted(set(range(epochs[-1] + 1)) - set(epochs)):
-        raise UserError(f"{path}: column loss_{gap[0]} is missing, though there is a loss_{epochs[-1]}; {_EXPECTED}")
-    losses = np.stack([_numbers(path, frame, f"loss_{epoch}") for epoch in epochs], axis=1)
-    losses[np.isnan(losses).cumsum(axis=1) > 0] = np.nan
-    return losses
-
-
-def _numbers(path: Path, frame: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    import pandas as pd
-
-    numbers = pd.to_numeric(frame[name], errors="coerce")
-    if (strange := frame[name][numbers.isna() & frame[name].notna()]).size:
-        raise UserError(f"{path}: column {name} holds {strange.iloc[0]!r} in row {strange.index[0] + 1}, not a number")
-    return np.asarray(numbers, dtype=np.float64).copy()
-
-
-def _inferred(path: Path, frame: pd.DataFrame) -> tuple[SearchSpace, list[Config]]:
-    columns = {name: _plain_column(path, frame[name]) for name in frame.columns}
-    space = SearchSpace.parse({name: infer_dimension(values) for name, values in columns.items()}, str(path))
-    return space, [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _plain_column(path: Path, column: pd.Series) -> list[Any]:
-    """A hyperparameter's values as plain Python; whole numbers as such, even where the file has 64.0."""
-    if column.isna().any():
-        row = column.index[column.isna()][0] + 1
-        raise UserError(
-            f"{path}: column {column.name} has no value in row {row}; a hyperparameter needs one in every row, "
-            "except in Parquet files written with their search space"
-        )
-    values: list[Any] = column.tolist()
-    if all(isinstance(value, float) and value.is_integer() for value in values):
-        return [int(value) for value in values]
-    if not all(isinstance(value, bool | int | float | str) for value in values):
-        raise UserError(f"{path}: column {column.name} must hold numbers, text, true or false")
-    if len({value for value in values if isinstance(value, str)}) > _MOST_TEXTS:
-        raise UserError(f"{path}: column {column.name} holds over {_MOST_TEXTS} texts, so it is no hyperparameter")
-    if any(isinstance(value, float) and math.isinf(value) for value in values):
-        raise UserError(f"{path}: column {column.name} holds an infinite number, which no hyperparameter can be")
-    return values
-
-
-# Configurations in a file with its search space
-
-
-def _needs_json(dimension: Dimension) -> bool:
-    """Whether the choices are of several types, or lists, so that a column cannot hold them as they are."""
-    return isinstance(dimension, Choices) and len({type(value) for value in [*dimension.values, ""]}) > 1
-
-
-def _stored(dimension: Dimension, value: Any) -> Any:
-    return json.dumps(value) if _needs_json(dimension) and value is not None else value
-
-
-def _stored_configs(path: Path, frame: pd.DataFrame, space: SearchSpace) -> list[Config]:
-    if missing := [name for name in space.dimensions if name not in frame]:
-        raise UserError(f"{path}: column {missing[0]} is missing, though the file's own search space has it")
-    configs = []
-    columns = [frame[name].tolist() for name in space.dimensions]
-    for row in zip(*columns, strict=True):
-        pairs = zip(space.dimensions.items(), row, strict=True)
-        values = {name: _restored(dimension, value) for (name, dimension), value in pairs}
-        configs.append(space.only_active(values))
-        space.check(configs[-1])
-    return configs
-
-
-def _restored(dimension: Dimension, value: Any) -> Any:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(dimension, Choices):
-        return json.loads(value) if _needs_json(dimension) else value
-    return dimension.snap(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,11 +51,9 @@ def simulate(
     The study's own searcher, scheduler and budget decide. Configurations that were trained have their recorded curves,
     others modelled ones. With the curves of a study, the costs are those measured in it.
     """
-    from rich.console import Console
-
+    from raise_hpo.cli.simulate_options import changed_costs, slot_counts, variants
     from raise_hpo.curves import CurveTable
-    from raise_hpo.drive.compare import Comparison, changed_costs, slot_counts, variants
-    from raise_hpo.report.forecast import forecast_words, save_forecast
+    from raise_hpo.drive.compare import Comparison
     from raise_hpo.study import load_study_file
 
     spec = load_study_file(study, set_ or [])
@@ -66,13 +64,7 @@ def simulate(
     _simulate(comparison, studies, counts, seeds)
     if scaling:
         comparison.compare_scaling(counts, chunk=int(spec.scheduler.options.get("min_epochs", 1)))
-    document = comparison.document()
-    if out:
-        save_forecast(document, out)
-    if json:
-        print(dumps(document))
-    else:
-        Console().print(forecast_words(document))
+    _tell(comparison.document(), out, json)
 
 
 def _measured(curves: str) -> Costs:
@@ -96,3 +88,16 @@ def _simulate(comparison: Comparison, studies: list[StudySpec], slots: list[int]
     total = len(studies) * len(slots) * seeds
     for _ in track(forecasts, "simulating", total, console=console, transient=True, disable=not console.is_terminal):
         pass
+
+
+def _tell(document: dict[str, Any], out: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from raise_hpo.report.forecast import forecast_words, save_forecast
+
+    if out:
+        save_forecast(document, out)
+    if as_json:
+        print(dumps(document))
+    else:
+        Console().print(forecast_words(document))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from raise_hpo.curves import CurveTable
 from raise_hpo.defaults import default_config
-from raise_hpo.drive.forecast import Curves, Forecast, beyond, forecast
+from raise_hpo.drive.forecast import Forecast, forecast
 from raise_hpo.drive.scaling import Scaling, scaling
 from raise_hpo.drive.simulator import Costs
-from raise_hpo.errors import UserError, nearest
+from raise_hpo.drive.study_curves import Curves, beyond
+from raise_hpo.errors import UserError
 from raise_hpo.history import Config
 from raise_hpo.names import resolve_trainable
 from raise_hpo.study import StudySpec
@@ -110,62 +111,6 @@ class Comparison:
             "costs": asdict(self.costs), "notes": self.notes, "medians": self.medians(),
             "runs": [asdict(run) for run in self.runs], "scaling": [asdict(row) for row in self.scaling],
         }  # fmt: skip
-
-
-def variants(study: StudySpec, written: str | None) -> list[StudySpec]:
-    """The study with each of the schedulers in ``asha,gp+hyperband``, whose options are the study's or the defaults.
-
-    Raises:
-        UserError: There is no such searcher or scheduler.
-    """
-    found = []
-    for word in (written or study.scheduler.name).split(","):
-        searcher, _, scheduler = word.strip().rpartition("+")
-        changes = {}
-        if scheduler != study.scheduler.name:
-            changes["scheduler"] = scheduler
-        if searcher not in ("", study.searcher.name):
-            changes["searcher"] = searcher
-        try:
-            found.append(study.changed(**changes))
-        except UserError as error:
-            raise UserError(f"--schedulers {word.strip()}: {error}") from None
-    return found
-
-
-def slot_counts(written: str) -> list[int]:
-    """The numbers in ``4,16,96``.
-
-    Raises:
-        UserError: One of them is no whole number above 0.
-    """
-    for word in written.split(","):
-        if not word.strip().isdecimal() or int(word) < 1:
-            raise UserError(f"--slots {written}: '{word.strip()}' is no number of slots; valid: 4,16,96 for instance")
-    return sorted({int(word) for word in written.split(",")})
-
-
-def changed_costs(costs: Costs, written: list[str]) -> Costs:
-    """Costs with some of them replaced, each written ``NAME=NUMBER``.
-
-    Raises:
-        UserError: There is no cost of that name, or its value cannot be.
-    """
-    names = [field.name for field in fields(Costs)]
-    for text in written:
-        name, _, value = text.partition("=")
-        if name not in names:
-            raise UserError(f"--cost {text}: '{name}' is unknown, {nearest(name, names)}")
-        whole = name == "slots_per_node"
-        try:
-            number = int(value) if whole else float(value)
-        except ValueError:
-            number = -1
-        if not (1 if whole else 0) <= number < float("inf"):
-            raise UserError(f"--cost {text}: must be {'a whole number above 0' if whole else 'a number, 0 or above'}")
-        changed: dict[str, Any] = {name: number}
-        costs = replace(costs, **changed)
-    return costs
 
 
 def _defaults(study: StudySpec) -> tuple[dict[str, Any], Config | None, str]:

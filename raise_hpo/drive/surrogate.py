@@ -9,7 +9,7 @@ stopped early are first continued as those went on, from the same epoch and a li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raise_hpo.curves import CurveTable
-from raise_hpo.errors import UserError, nearest
-from raise_hpo.space import Choices, Config, SearchSpace
+from raise_hpo.drive.encoder import Encoder
+from raise_hpo.drive.processes import Processes
+from raise_hpo.errors import UserError
+from raise_hpo.space import Config
 from raise_hpo.space.dimensions import is_number
 
 Array = NDArray[np.float64]
@@ -28,7 +30,6 @@ FEWEST_ROWS = 8
 FEWEST_COMPLETE = 2
 _COMPONENTS = 10
 _SMOOTH_OVER = 7
-_ROWS_FOR_SCALES = 150
 _MOST_ROWS = 1000
 _RANDOM_CONFIGS = 10_000
 
@@ -179,53 +180,6 @@ class Surrogate:
         return np.concatenate([recorded[:known], rest])
 
 
-class Encoder:
-    """Configurations as columns of numbers, for models over them.
-
-    A numeric dimension is one column, its unit coordinate. One of unordered choices is a column a choice. A conditional
-    dimension has a further column that tells whether it is active, and lies in its middle where it is not.
-    """
-
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
-
-    def encode(self, configs: Iterable[Config]) -> Array:
-        """The configurations, shape ``(configs, columns)``; numbers outside a dimension are moved to its edge.
-
-        Raises:
-            UserError: A configuration lacks a dimension, or has a choice that the space does not know.
-        """
-        return np.array([self._row(config) for config in configs], dtype=np.float64)
-
-    def _row(self, config: Config) -> list[float]:
-        row: list[float] = []
-        for name, dimension in self.space.dimensions.items():
-            active = name in config
-            if not active and name not in self.space.conditions:
-                raise UserError(f"the configuration has no {name}, which the table of curves has")
-            if isinstance(dimension, Choices) and not dimension.ascending:
-                row += _one_hot(name, dimension, config.get(name), active)
-            else:
-                row.append(dimension.to_unit(_moved_inside(dimension, config[name])) if active else 0.5)
-            if name in self.space.conditions:
-                row.append(float(active))
-        return row
-
-
-def _one_hot(name: str, dimension: Choices, value: Any, active: bool) -> list[float]:
-    """Columns in which two different choices are at distance 1, as the ends of a range are."""
-    if active and not dimension.contains(value):
-        raise UserError(f"{name} is {value!r}, which no row has: {nearest(value, map(str, dimension.values))}")
-    chosen = dimension.index(value) if active else None
-    return [np.sqrt(0.5) * (number == chosen) for number in range(dimension.size)]
-
-
-def _moved_inside(dimension: Any, value: Any) -> Any:
-    if isinstance(dimension, Choices):
-        return min(dimension.values, key=lambda own: abs(own - value))
-    return dimension.snap(value)
-
-
 @dataclass(frozen=True)
 class _Warp:
     """The scale on which curves are modelled: ``log(min(loss, cap) - floor)``."""
@@ -250,65 +204,6 @@ class _Warp:
 
     def unwarp(self, warped: Array) -> Array:
         return np.asarray(np.exp(warped) + self.floor)
-
-
-class Processes:
-    """Gaussian processes over the same rows, one a column of their values, with a Matérn-5/2 kernel each."""
-
-    def __init__(self, scales: Array, noise: Array, x: Array, y: Array) -> None:
-        self.scales, self.noise = scales, noise
-        self._mean, self._size = y.mean(axis=0), y.std(axis=0) + 1e-12
-        self._x = x / scales[:, None, :]
-        self._squares = (self._x**2).sum(axis=2)
-        target = ((y - self._mean) / self._size).T
-        eye = np.eye(len(x))
-        self._alphas = np.stack(
-            [
-                np.linalg.solve(_matern(rows, rows, squares) + (noise + 1e-8) * eye, values)
-                for rows, squares, noise, values in zip(self._x, self._squares, self.noise, target, strict=True)
-            ]
-        )
-
-    @classmethod
-    def fitted(cls, x: Array, y: Array) -> Processes:
-        """Length scales and noise by maximum likelihood on a part of the rows, then conditioned on all of them."""
-        part = np.random.default_rng(0).permutation(len(x))[:_ROWS_FOR_SCALES]
-        scales, noise = zip(*[_scales_and_noise(x[part], column[part]) for column in y.T], strict=True)
-        return cls(np.array(scales), np.array(noise), x, y)
-
-    def conditioned_on(self, x: Array, y: Array) -> Processes:
-        """The same kernels over other rows."""
-        return Processes(self.scales, self.noise, x, y)
-
-    def predict(self, x: Array) -> Array:
-        """The posterior means, shape ``(rows, processes)``."""
-        parts = zip(self.scales, self._x, self._squares, self._alphas, strict=True)
-        means = [_matern(x / scales, rows, squares) @ alphas for scales, rows, squares, alphas in parts]
-        return np.asarray(np.stack(means, axis=1) * self._size + self._mean)
-
-
-def _matern(a: Array, b: Array, b_squares: Array) -> Array:
-    """The Matérn-5/2 kernel of unit variance between scaled rows."""
-    squares = (a**2).sum(axis=1)[:, None] + b_squares[None] - 2 * a @ b.T
-    distance = np.sqrt(5 * np.maximum(squares, 0.0))
-    return np.asarray((1 + distance + distance**2 / 3) * np.exp(-distance))
-
-
-def _scales_and_noise(x: Array, y: Array) -> tuple[Array, float]:
-    """Length scales, one a column, and the noise's variance as a share of the signal's."""
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-    shape = Matern(np.full(x.shape[1], 0.5), (0.05, 20.0), nu=2.5)
-    kernel = ConstantKernel(1.0, (0.05, 20.0)) * shape + WhiteKernel(0.05, (1e-4, 2.0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = GaussianProcessRegressor(kernel, normalize_y=True).fit(x, y).kernel_
-    scales = np.broadcast_to(fitted.k1.k2.length_scale, x.shape[1])
-    return np.array(scales), float(fitted.k2.noise_level / fitted.k1.k1.constant_value)
 
 
 def _usable(table: CurveTable) -> CurveTable:

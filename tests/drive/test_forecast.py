@@ -12,10 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from raise_hpo.cli import app
+from raise_hpo.cli.simulate_options import changed_costs, slot_counts, variants
 from raise_hpo.curves import CurveTable
-from raise_hpo.drive.compare import Comparison, changed_costs, slot_counts, variants
-from raise_hpo.drive.forecast import Curves, best_by, forecast
+from raise_hpo.drive.compare import Comparison
+from raise_hpo.drive.forecast import best_by, forecast
 from raise_hpo.drive.simulator import Costs
+from raise_hpo.drive.study_curves import Curves
 from raise_hpo.errors import UserError
 from raise_hpo.journal import Event, Journal
 from raise_hpo.space import SearchSpace

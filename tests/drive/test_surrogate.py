@@ -9,7 +9,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from raise_hpo.curves import CurveTable
-from raise_hpo.drive.surrogate import Encoder, Processes, Surrogate
+from raise_hpo.drive.encoder import Encoder
+from raise_hpo.drive.processes import Processes
+from raise_hpo.drive.surrogate import Surrogate
 from raise_hpo.errors import UserError
 from raise_hpo.space import Config, SearchSpace
 
@@ -154,8 +156,6 @@ def test_early_stopped_trainings_help() -> None:
     table = made()
     order = np.argsort(table.losses[:, 3])
     table.losses[order[40:], 4:] = np.nan
-    told = [Surrogate(table).curve(config)[-1] for config in unseen()[:1]]
-    assert np.isfinite(told).all()
     truth = [true_curve(config)[-1] for config in unseen()]
     surrogate = Surrogate(table)
     assert spearmanr([surrogate.curve(config)[-1] for config in unseen()], truth).statistic > 0.85
