@@ -45,7 +45,7 @@ class CMAESSearcher(Searcher):
 
     def __init__(self, space: SearchSpace, seed: int, population: int | None = None, sigma: float = 0.2) -> None:
         super().__init__(space, seed)
-        self._layout = _Layout(space)
+        self._layout = Layout(space)
         self._population = population or 4 + int(3 * np.log(max(len(self._layout), 1)))
         self._sigma = sigma
         self._codes = Codes(space, self._layout.code)
@@ -73,7 +73,7 @@ class CMAESSearcher(Searcher):
         strategy.tell([(solution, float(value)) for solution, value in zip(solutions, values, strict=True)])
 
 
-class _Layout:
+class Layout:
     """Which dimensions ``cmaes.CatCMAwM`` holds as ranges, as steps and as categories, in this order in a point.
 
     Dimensions with a single value are left out. Those with two values are categories, as its authors advise.

@@ -36,7 +36,7 @@ class EvolutionSearcher(Searcher):
     name = "evolution"
 
     def __init__(
-        self, space: SearchSpace, seed: int, population: int = 16, tournament: int = 4, offspring: int = 8,
+        self, space: SearchSpace, seed: int, population: int = 16, tournament: int = 8, offspring: int = 8,
         crossover: float = 0.5, mutation: float = 0.1, sigma: float = 0.1,
     ) -> None:  # fmt: skip
         super().__init__(space, seed)
@@ -78,7 +78,9 @@ class EvolutionSearcher(Searcher):
     def _parent(self, population: list[Individual], rng: np.random.Generator) -> Config:
         """The best of some random members."""
         size = min(self._tournament, len(population))
-        members: list[Individual] = [population[index] for index in rng.choice(len(population), size=size, replace=False)]
+        members: list[Individual] = [
+            population[index] for index in rng.choice(len(population), size=size, replace=False)
+        ]
         return min(members, key=lambda member: member.standing).code
 
     def _mutated(self, genes: Config, rng: np.random.Generator) -> Config:

@@ -112,15 +112,14 @@ class Fold(Generic[State, Item]):
     def __init__(self, start: Callable[[], State], step: Callable[[State, Item], None]) -> None:
         self._start = start
         self._step = step
-        self._state = start()
-        self._done: list[Item] = []
+        self._kept: tuple[State, list[Item]] | None = None
 
     def __call__(self, items: Sequence[Item]) -> State:
         """The state after all items; only those that are new are folded if the others are those of the last call."""
-        done = len(self._done)
-        if self._done != list(items[:done]):
-            self._state, self._done, done = self._start(), [], 0
-        for item in items[done:]:
-            self._step(self._state, item)
-        self._done += items[done:]
-        return self._state
+        if self._kept is None or self._kept[1] != list(items[: len(self._kept[1])]):
+            self._kept = (self._start(), [])
+        state, done = self._kept
+        for item in items[len(done) :]:
+            self._step(state, item)
+            done.append(item)
+        return state

@@ -39,7 +39,7 @@ class RLSearcher(Searcher):
     name = "rl"
 
     def __init__(
-        self, space: SearchSpace, seed: int, bins: int = 8, learning_rate: float = 1.0, entropy: float = 0.01,
+        self, space: SearchSpace, seed: int, bins: int = 8, learning_rate: float = 1.0, entropy: float = 0.05,
         decay: float = 0.9,
     ) -> None:  # fmt: skip
         super().__init__(space, seed)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from raise_hpo.search import SEARCHERS, Searcher, make_searcher
@@ -6,18 +8,28 @@ from raise_hpo.testing import SearcherContract
 from raise_hpo.testing.searchers import SPACES
 
 # Few random configurations first, so that the models are at work in most of the suggestions.
-OPTIONS = {"tpe": {"startup_trials": 4}, "gp": {"startup_trials": 4}, "cmaes": {"population": 4}}
+FEW = {"startup_trials": 4}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "tpe": FEW,
+    "gp": FEW,
+    "curve": FEW,
+    "hyperopt": FEW,
+    "cmaes": {"population": 4},
+    "evolution": {"population": 6, "offspring": 2},
+}
+CASES = {name: (name, OPTIONS.get(name, {})) for name in SEARCHERS}
+CASES["anneal"] = ("hyperopt", {"algorithm": "anneal"})
 # A Gaussian process is fitted anew for each suggestion.
-TRIALS = {"gp": 7}
+TRIALS = {"gp": 6, "curve": 10}
 
 
 @pytest.mark.parametrize("kind", SPACES)
-@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("case", CASES)
 class TestSearchers(SearcherContract):
     @pytest.fixture(autouse=True)
-    def _of_name(self, name: str, kind: str) -> None:
-        self.name, self.kind = name, kind
-        self.trials = TRIALS.get(name, SearcherContract.trials)
+    def _of_case(self, case: str, kind: str) -> None:
+        (self.name, self.options), self.kind = CASES[case], kind
+        self.trials = TRIALS.get(case, SearcherContract.trials)
 
     def make(self, space: SearchSpace, seed: int) -> Searcher:
-        return make_searcher(self.name, space, seed, **OPTIONS.get(self.name, {}))
+        return make_searcher(self.name, space, seed, **self.options)

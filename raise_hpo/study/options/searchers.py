@@ -65,7 +65,7 @@ class EvolutionOptions(Settings):
     """Regularised evolution (Real et al. 2019) with crossover."""
 
     population: int = Field(default=16, ge=2)
-    tournament: int = Field(default=4, ge=1)
+    tournament: int = Field(default=8, ge=1)
     offspring: int = Field(default=8, ge=1)
     crossover: float = Field(default=0.5, ge=0, le=1)
     mutation: float = Field(default=0.1, ge=0, le=1)
@@ -77,7 +77,7 @@ class RlOptions(Settings):
 
     bins: int = Field(default=8, ge=2)
     learning_rate: float = Field(default=1.0, gt=0)
-    entropy: float = Field(default=0.01, ge=0)
+    entropy: float = Field(default=0.05, ge=0)
     decay: float = Field(default=0.9, ge=0, lt=1)
 
 
