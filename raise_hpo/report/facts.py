@@ -56,6 +56,19 @@ def ranking(history: History) -> list[Trial]:
     return sorted(scored, key=lambda trial: (-trial.epoch, history.loss(trial.value or 0.0)))
 
 
+def ancestry(history: History, trial: Trial) -> list[tuple[int, Trial]]:
+    """The trials whose training a trial rests on, the first one first and itself last, each with its first epoch.
+
+    What a population finds is this schedule: the last configuration alone, trained from the start, is something else.
+    """
+    found: list[tuple[int, Trial]] = []
+    last: Trial | None = trial
+    while last is not None:
+        found.append((last.parent[1] + 1 if last.parent else 1, last))
+        last = history.trials[last.parent[0]] if last.parent else None
+    return found[::-1]
+
+
 @dataclass(frozen=True)
 class Milestone:
     """One report of the study, and the best trial after it.

@@ -139,7 +139,7 @@ def _tiles(history: History) -> list[tuple[str, str, str]]:
     states = ", ".join(f"{counts[state]} {state}" for state in ORDER if counts[state])
     tiles = [
         (str(counts["total"]), "trial" if counts["total"] == 1 else "trials", states),
-        (str(history.epochs), "epochs", f"of {history.max_epochs * counts['total']} without early stopping"),
+        (str(history.epochs), "epochs", f"of {_without_stopping(history)} without early stopping"),
         (duration(history.seconds), "at work", f"{counted(history.slots, 'trial')} at a time"),
         (percent(history.busy_fraction()), "busy", f"of the slots' time; {spent.worker_hours:.2g} worker hours"),
     ]
@@ -148,6 +148,11 @@ def _tiles(history: History) -> list[tuple[str, str, str]]:
     if spent.kwh is not None:
         tiles.append((energy(spent.kwh), "energy", f"metered in {percent(spent.metered)} of the epochs"))
     return tiles
+
+
+def _without_stopping(history: History) -> int:
+    """The epochs of all trials if each had trained to its end; heirs begin where their parents were."""
+    return sum(history.max_epochs - (trial.parent[1] if trial.parent else 0) for trial in history.trials)
 
 
 def _fragment(history: History, best: Trial | None) -> str:
@@ -177,6 +182,7 @@ def _row(trial: Trial, history: History) -> dict[str, Any]:
         "group": group_of(trial, history),
         "state": trial.state,
         "source": trial.source,
+        "heir": f", heir of {trial.parent[0]} after epoch {trial.parent[1]}" if trial.parent else "",
         "epoch": trial.epoch,
         "value": trial.value,
         "config": trial.config,

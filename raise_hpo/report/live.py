@@ -118,7 +118,10 @@ def _title(history: History, name: str, now: float) -> Text:
 
 def _trials(history: History) -> Text:
     counts, goal = history.counts(), history.study["budget"].get("trials")
-    parts: list[str | tuple[str, str]] = [f"{counts['total']}{f' of {goal}' if goal else ''} trials: "]
+    told = f"{counts['total']}{f' of {goal}' if goal else ''} trials"
+    if history.heirs:
+        told = f"{counts['total']} trials, {history.heirs} of them heirs"
+    parts: list[str | tuple[str, str]] = [f"{told}: "]
     parts += _joined([(f"{counts[state]} {state}", _STYLES[state]) for state in ORDER if counts[state]])
     parts.append("   decisions: ")
     parts += _joined([(f"{count} {action}", "") for action, count in history.decisions.most_common()])
@@ -189,9 +192,15 @@ def _in_order(history: History) -> list[Trial]:
     return running + ranked + [trial for trial in reversed(history.trials) if trial.number not in seen]
 
 
+def _origin(trial: Trial) -> str:
+    if trial.parent is not None:
+        return f"heir of {trial.parent[0]}: "
+    return "default: " if trial.is_default else ""
+
+
 def _row(trial: Trial, history: History, best: bool) -> list[Text]:
     mark = "★ " if best else ""
-    config = ("default: " if trial.is_default else "") + short_config(trial.config)
+    config = _origin(trial) + short_config(trial.config)
     done = trial.epoch == history.max_epochs and trial.state in ENDED
     why = "" if done and not trial.failure else trial.why
     return [

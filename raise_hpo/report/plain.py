@@ -41,6 +41,8 @@ def algorithm(written: str | Mapping[str, Any]) -> str:
 
 def _suggested(event: Event, metric: str | None) -> str:
     source = "is the default configuration" if event["source"] == "default" else f"suggested by {event['source']}"
+    if (parent := event.get("parent")) is not None:
+        source = f"is an heir of trial {parent['trial']} after epoch {parent['epoch']}, {parent['why']}"
     return f"trial {event['trial']} {source}: {short_config(event['config'])}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from shlex import quote
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import History
-from raise_hpo.report.facts import ORDER, Comparison, compare
+from raise_hpo.report.facts import ORDER, Comparison, ancestry, compare
 from raise_hpo.report.words import counted, duration, gain_words, number, percent
 from raise_hpo.track import missing_events, tracking_uri
 from raise_hpo.yaml_source import dump_yaml
@@ -21,7 +22,8 @@ def summary(folder: StudyFolder) -> dict[str, Any]:
     """How a study stands, from its journal: plain data whose keys are kept from now on.
 
     ``default.value`` is the default configuration's value at the epoch of ``best.value``, and None if it has not
-    reported that epoch; ``gain`` is what the best gained over it, as a share of it, positive is better.
+    reported that epoch; ``gain`` is what the best gained over it, as a share of it, positive is better. Where the best
+    trial is an heir, ``best.schedule`` tells its forebears' configurations and from which epoch each was trained.
 
     Raises:
         JournalError: The folder holds no sound journal.
@@ -38,7 +40,7 @@ def summary(folder: StudyFolder) -> dict[str, Any]:
         "metric": history.metric,
         "mode": history.mode,
         "trials": history.counts(),
-        "best": _best(compared),
+        "best": _best(history, compared),
         "default": _default(compared),
         "gain": compared.gain,
         "epochs": history.epochs,
@@ -58,11 +60,18 @@ def _state(folder: StudyFolder, history: History) -> tuple[str, str]:
     return history.state, history.why
 
 
-def _best(compared: Comparison) -> dict[str, Any] | None:
+def _best(history: History, compared: Comparison) -> dict[str, Any] | None:
     if compared.best is None:
         return None
     best = compared.best
-    return {"trial": best.number, "value": compared.value, "epoch": compared.epoch, "config": dict(best.config)}
+    found = {"trial": best.number, "value": compared.value, "epoch": compared.epoch, "config": dict(best.config)}
+    if best.parent is None:
+        return found
+    schedule = [
+        {"from_epoch": epoch, "trial": trial.number, "config": dict(trial.config)}
+        for epoch, trial in ancestry(history, best)
+    ]
+    return {**found, "schedule": schedule}
 
 
 def _default(compared: Comparison) -> dict[str, Any] | None:
@@ -109,8 +118,9 @@ def _best_words(summary: dict[str, Any]) -> Text:
     best, default, metric = summary["best"], summary["default"], summary["metric"]
     if best is None:
         return Text(f"no trial has reported {metric or 'a value'}")
+    heir = f", heir of {' of '.join(_forebears(best))}" if "schedule" in best else ""
     words = Text.assemble(
-        f"{metric} ", (number(best["value"]), "bold green"), f" at epoch {best['epoch']} (trial {best['trial']})"
+        f"{metric} ", (number(best["value"]), "bold green"), f" at epoch {best['epoch']} (trial {best['trial']}{heir})"
     )
     if default is None:
         return words
@@ -121,6 +131,12 @@ def _best_words(summary: dict[str, Any]) -> Text:
     told = gain_words(summary["gain"])
     relation = f"{told} than" if told.endswith(("better", "worse")) else "against"
     return words.append(f", {relation} the default configuration's {number(default['value'])} at the same epoch")
+
+
+def _forebears(best: dict[str, Any]) -> list[str]:
+    """Whose heir the best trial is, from its parent back."""
+    steps = reversed(list(pairwise(best["schedule"])))
+    return [f"{before['trial']} after epoch {after['from_epoch'] - 1}" for before, after in steps]
 
 
 def _report(summary: dict[str, Any]) -> str:

@@ -101,6 +101,9 @@ class Translator:
         if kind == "suggested":
             update.params.update(params(trial.config))
             update.tags["raise_hpo.source"] = trial.source
+            if trial.parent is not None:
+                update.tags["raise_hpo.parent_trial"] = str(trial.parent[0])
+                update.tags["raise_hpo.parent_epoch"] = str(trial.parent[1])
         elif kind == "started":
             update.tags["raise_hpo.place"] = _short(f"{event['node']} slot {event['slot']}, attempt {event['attempt']}")
         elif kind == "reported":
