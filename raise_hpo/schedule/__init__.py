@@ -17,6 +17,7 @@ _HOMES = {
     "curve": "raise_hpo.schedule.curve:CurveScheduler",
     "hyperband": "raise_hpo.schedule.hyperband:Hyperband",
     "bohb": "raise_hpo.schedule.hyperband:BOHB",
+    "swift_hyperband": "raise_hpo.schedule.swift:SwiftHyperband",
     "median": "raise_hpo.schedule.median:MedianStopping",
     "pbt": "raise_hpo.schedule.pbt:PBT",
     "pb2": "raise_hpo.schedule.pb2:PB2",

@@ -6,4 +6,4 @@ WITH_SEVERAL_OBJECTIVES = ("none", "asha")
 OF_POPULATIONS = ("pbt", "pb2")
 """Those that replace trials by heirs of others."""
 
-SCHEDULERS = ("none", "asha", "curve", "hyperband", "bohb", "median", "pbt", "pb2")
+SCHEDULERS = ("none", "asha", "curve", "hyperband", "bohb", "swift_hyperband", "median", "pbt", "pb2")

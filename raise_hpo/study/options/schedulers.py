@@ -30,6 +30,15 @@ class HyperbandOptions(Settings):
     brackets: int | None = Field(default=None, ge=1)
 
 
+class SwiftHyperbandOptions(HyperbandOptions):
+    """Swift-Hyperband (García Amboage et al. 2024): Hyperband with a decision by prediction within each stage."""
+
+    known: float = Field(default=0.5, gt=0, lt=1)
+    train: float = Field(default=0.5, gt=0, le=1)
+    min_curves: int = Field(default=15, ge=2)
+    quantile: float = Field(default=0.25, ge=0, le=1)
+
+
 class MedianOptions(Settings):
     """The median stopping rule (Golovin et al. 2017), applied from `grace_epochs` on."""
 
@@ -58,6 +67,7 @@ SCHEDULER_OPTIONS: dict[str, type[Settings]] = {
     "curve": CurveSchedulerOptions,
     "hyperband": HyperbandOptions,
     "bohb": HyperbandOptions,
+    "swift_hyperband": SwiftHyperbandOptions,
     "median": MedianOptions,
     "pbt": PbtOptions,
     "pb2": Pb2Options,
