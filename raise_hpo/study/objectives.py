@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
-from raise_hpo.predict import names as stoppers
 from raise_hpo.schedule import names as schedulers
 from raise_hpo.search import names as searchers
 from raise_hpo.study.messages import Mistake, mistakes_in
@@ -15,7 +14,7 @@ from raise_hpo.study.settings import Objective
 _ABLE = {
     "searcher": searchers.WITH_SEVERAL_OBJECTIVES,
     "scheduler": schedulers.WITH_SEVERAL_OBJECTIVES,
-    "stopper": stoppers.WITH_SEVERAL_OBJECTIVES,
+    "stopper": ("none",),
 }
 
 
