@@ -389,6 +389,21 @@ def test_the_scheduler_bohb_comes_with_its_searcher(scheduler):
     assert StudySpec(**SMALL, searcher="bohb").scheduler.name == "asha"
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "words"),
+    [
+        ({"hyperband": {"min_epochs": 9}}, "hyperband.min_epochs is 9; valid: 1 to 8 (max_epochs is 9)"),
+        ({"bohb": {"brackets": 4}}, "bohb.brackets is 4; valid: 1 to 3 (stages may end at the epochs 1, 3, 9)"),
+        ({"swift_hyperband": {"known": 1.0}}, "swift_hyperband.known is 1.0, but must be below 1.0"),
+        ({"median": {"grace_epochs": 9}}, "median.grace_epochs is 9; valid: 1 to 8 (max_epochs is 9)"),
+    ],
+)
+def test_options_of_schedulers_must_fit_the_study(scheduler, words):
+    with pytest.raises(StudyError) as error:
+        StudySpec(**SMALL, scheduler=scheduler, max_epochs=9)
+    assert str(error.value) == f"study: scheduler.{words}"
+
+
 def test_yaml_aliases_are_read_and_merged():
     document = parse_yaml("a: &x {p: 1, q: 2}\nb: *x\nc: {<<: *x, q: 3}\n", "text")
     assert document.data["b"] == {"p": 1, "q": 2} and document.data["c"] == {"p": 1, "q": 3}

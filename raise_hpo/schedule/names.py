@@ -6,4 +6,7 @@ WITH_SEVERAL_OBJECTIVES = ("none", "asha")
 OF_POPULATIONS = ("pbt", "pb2")
 """Those that replace trials by heirs of others."""
 
+KNOWING_WHAT_FITS = ("hyperband", "bohb", "swift_hyperband", "median", *OF_POPULATIONS)
+"""Those whose constructor tells by an `OptionError` which option does not fit the study."""
+
 SCHEDULERS = ("none", "asha", "curve", "hyperband", "bohb", "swift_hyperband", "median", "pbt", "pb2")

@@ -27,6 +27,8 @@ _RULES = {
     "greater_than_equal": "at least {ge}",
     "greater_than": "above {gt}",
     "less_than_equal": "at most {le}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
 }
 
 

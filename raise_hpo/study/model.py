@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError, model_validator
 
 from raise_hpo.paths import absolute_data
-from raise_hpo.schedule.names import OF_POPULATIONS
+from raise_hpo.schedule.names import KNOWING_WHAT_FITS
 from raise_hpo.space import SearchSpace, flatten, nest
 from raise_hpo.space.conversions import plain_space
 from raise_hpo.space.errors import shown
@@ -103,7 +103,7 @@ class StudySpec(Settings):
         if mistakes := [
             *self._config_against_space(),
             *self._scheduler_against_epochs(),
-            *self._population_against_study(),
+            *self._options_against_study(),
             *self._searcher_against_scheduler(),
             *self._algorithms_against_objectives(),
         ]:
@@ -164,14 +164,14 @@ class StudySpec(Settings):
 
     def _scheduler_against_epochs(self) -> list[Mistake]:
         first = self.scheduler.options.get("min_epochs", 0)
-        if first < self.max_epochs:
+        if first < self.max_epochs or self.scheduler.name in KNOWING_WHAT_FITS:
             return []
         location = ("scheduler", self.scheduler.name, "min_epochs")
         valid = f"below max_epochs, which is {self.max_epochs}"
         return [Mistake(location, f"is {first}, but must be {valid}; or use scheduler: none")]
 
-    def _population_against_study(self) -> list[Mistake]:
-        if self.scheduler.name not in OF_POPULATIONS:
+    def _options_against_study(self) -> list[Mistake]:
+        if self.scheduler.name not in KNOWING_WHAT_FITS:
             return []
         from raise_hpo.schedule import make_scheduler
         from raise_hpo.schedule.base import OptionError
