@@ -112,3 +112,23 @@ class Gradients(raise_hpo.Trainable):
 
     def validate(self) -> dict[str, Any]:
         return {}
+
+
+class Remembers(raise_hpo.Trainable):
+    """Keeps in its weights how many epochs they were trained, and the sum of the learning rates of those."""
+
+    defaults: ClassVar = {"lr": 0.1, "epoch_seconds": 0.0}
+
+    def build(self, config: Any) -> None:
+        self.model = torch.nn.Linear(1, 1)
+        self.model.register_buffer("trained", torch.zeros(2, dtype=torch.float64))
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=config["lr"])
+        self.pause = config["epoch_seconds"]
+
+    def train_epoch(self) -> None:
+        self.model.trained += torch.tensor([1.0, self.optimizer.param_groups[0]["lr"]], dtype=torch.float64)
+        time.sleep(self.pause)
+
+    def validate(self) -> dict[str, Any]:
+        epochs, rates = self.model.trained.tolist()
+        return {"val_loss": abs(rates / epochs - 0.05) + 1 / epochs, "epochs": epochs, "rates": rates}
