@@ -9,6 +9,7 @@ import typer
 from raise_hpo.cli.data import data_app
 from raise_hpo.cli.list import list_studies
 from raise_hpo.cli.log import log
+from raise_hpo.cli.predict import predict_app
 from raise_hpo.cli.report import report
 from raise_hpo.cli.resume import resume
 from raise_hpo.cli.simulate import simulate
@@ -35,6 +36,7 @@ app.command()(report)
 app.command()(ui)
 app.command()(simulate)
 app.add_typer(data_app, name="data")
+app.add_typer(predict_app, name="predict")
 
 
 def main() -> None:
