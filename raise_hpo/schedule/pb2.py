@@ -126,8 +126,10 @@ class PB2(PBT):
             self._next_end(parent),
             breadth(len(gains)),
         )
-        begin = (self._last_loss(parent) - low) / width
-        return lambda points: upper(_joined(points, np.full(len(points), begin)))
+        # The heir starts from the parent's last checkpoint, which may be later than its last interval's end.
+        begin = parent.loss(parent.epoch)
+        scaled = ((self._last_loss(parent) if begin is None else begin) - low) / width
+        return lambda points: upper(_joined(points, np.full(len(points), scaled)))
 
     def _point(self, config: Config) -> tuple[float, ...]:
         return tuple(
