@@ -165,9 +165,9 @@ class History:
         furthest = max((trial.epoch for trial in scored), default=0)
         return [trial for trial in scored if trial.epoch == furthest]
 
-    def losses(self, trial: Trial) -> tuple[float, ...]:
-        """A trial's last values in all objectives as something to make small, the primary one first."""
-        metrics = trial.metrics[trial.epoch]
+    def losses(self, trial: Trial, epoch: int | None = None) -> tuple[float, ...]:
+        """A trial's values in all objectives at an epoch (the last one if not given) as something to make small."""
+        metrics = trial.metrics[trial.epoch if epoch is None else epoch]
         return tuple(metrics[name] if mode == "min" else -metrics[name] for name, mode in self.objectives)
 
     def front(self) -> list[Trial]:

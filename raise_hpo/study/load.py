@@ -110,7 +110,7 @@ def _raise_placed(mistakes: Sequence[Mistake], document: Document, overrides: Se
 def _where(location: tuple[str | int, ...], document: Document, overrides: Sequence[Override]) -> str:
     for override in overrides:
         shared = min(len(override.path), len(location))
-        if shared and override.path[:shared] == location[:shared]:
+        if shared and override.path[:shared] == tuple(map(str, location[:shared])):
             return f"--set {override.written}"
     line = document.line(location)
     return f"{document.name} line {line}" if line else document.name

@@ -66,9 +66,9 @@ def apply_to_study(data: dict[str, Any], overrides: Sequence[Override]) -> dict[
         if first == "config" and rest:
             data = {**data, "config": _with_setting(data.get("config"), ".".join(rest), value, override)}
         elif first in _ALGORITHMS and rest:
-            data = {**data, first: _with_value(_same_algorithm(data.get(first), rest[0]), rest, value)}
+            data = {**data, first: _with_value(_same_algorithm(data.get(first), rest[0]), rest, value, override)}
         else:
-            data = _with_value(data, [first, *rest], value)
+            data = _with_value(data, [first, *rest], value, override)
         if first == "trainable":
             data = {**data, "import_from": str(Path.cwd())} if ":" in str(value) else data
     return data
@@ -130,9 +130,21 @@ def _same_algorithm(current: Any, name: str) -> dict[str, Any]:
     return {name: current[name]} if isinstance(current, dict) and name in current else {}
 
 
-def _with_value(data: Any, path: Sequence[str], value: Any) -> dict[str, Any]:
-    """A copy of nested mappings with one value set."""
-    inner = dict(data) if isinstance(data, dict) else {}
+def _with_value(data: Any, path: Sequence[str], value: Any, override: Override) -> Any:
+    """A copy of nested mappings and lists with one value set."""
     first, *rest = path
-    inner[first] = _with_value(inner.get(first), rest, value) if rest else value
+    if isinstance(data, list):
+        return _with_item(data, path, value, override)
+    inner = dict(data) if isinstance(data, dict) else {}
+    inner[first] = _with_value(inner.get(first), rest, value, override) if rest else value
     return inner
+
+
+def _with_item(items: list[Any], path: Sequence[str], value: Any, override: Override) -> list[Any]:
+    first, *rest = path
+    if first not in map(str, range(len(items))):
+        key = override.key.removesuffix(f".{'.'.join(path)}")
+        raise UserError(f"--set {override.written}: '{key}' is a list of {len(items)}; its first item is {key}.0")
+    place = int(first)
+    item = _with_value(items[place], rest, value, override) if rest else value
+    return [*items[:place], item, *items[place + 1 :]]
