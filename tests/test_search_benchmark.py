@@ -200,10 +200,13 @@ def test_peers_are_told_the_space_in_their_terms_and_understood() -> None:
     assert space.contains(config)
 
 
-def test_a_space_that_not_all_can_express_is_refused() -> None:
-    space = SearchSpace.parse({"conv": "choice([gnn, none])", "bins": {"choice": [1, 2], "when": {"conv": "gnn"}}})
-    with pytest.raises(UserError, match="conditions"):
-        Axes(space)
+def test_peers_propose_all_values_and_inactive_ones_are_dropped() -> None:
+    space = {"conv": "choice([gnn, none])", "bins": {"choice": [1, 2], "when": {"conv": "gnn"}}}
+    axes = Axes(SearchSpace.parse(space))
+    assert axes.config({"x0": "choice0", "x1": 1}) == {"conv": "gnn", "bins": 2}
+    assert axes.config({"x0": "choice1", "x1": 1}) == {"conv": "none"}
+    with pytest.raises(UserError, match="forbidden"):
+        Axes(SearchSpace.parse({**space, "forbidden": [{"conv": "none"}]}))
 
 
 def test_all_of_ours_are_studies_that_race_and_unknown_names_are_told() -> None:

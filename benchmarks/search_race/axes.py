@@ -71,13 +71,16 @@ class Axis:
 class Axes(list[Axis]):
     """All axes of a search space; a hyperparameter with a single value is none, as some packages refuse it.
 
+    Conditions are told to no peer, as few can express them: each proposes values for all hyperparameters, and those
+    that are not active are dropped.
+
     Raises:
-        UserError: the space has conditions or forbidden combinations, which not all packages can express.
+        UserError: the space has forbidden combinations, which few packages can be told.
     """
 
     def __init__(self, space: SearchSpace) -> None:
-        if space.conditions or space.forbidden:
-            raise UserError("the search space has conditions or forbidden combinations, which peers cannot be told")
+        if space.forbidden:
+            raise UserError("the search space has forbidden combinations, which peers cannot be told")
         self.space = space
         named = enumerate(space.dimensions.items())
         super().__init__(Axis(name, f"x{index}", each) for index, (name, each) in named if each.size != 1)
@@ -85,4 +88,5 @@ class Axes(list[Axis]):
 
     def config(self, told: Mapping[str, Any]) -> dict[str, Value]:
         """A peer's proposal as a configuration of the space."""
-        return {**self._constants, **{axis.name: axis.value(told[axis.key]) for axis in self}}
+        values = {axis.name: axis.value(told[axis.key]) for axis in self}
+        return self.space.only_active({**self._constants, **values})
