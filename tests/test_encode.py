@@ -1,7 +1,9 @@
 """Encoded configurations: near ones lie near, and conditions show."""
 
 import numpy as np
+import pytest
 
+from raise_hpo.errors import UserError
 from raise_hpo.space import SearchSpace
 from raise_hpo.space.encode import Encoder
 
@@ -40,3 +42,16 @@ def test_a_condition_adds_a_column_that_tells_whether_it_holds() -> None:
 
 def test_nothing_encodes_to_no_rows() -> None:
     assert encoder(lr="uniform(0, 1)").encode([]).shape == (0, 1)
+
+
+def test_numbers_outside_are_moved_to_the_edge_and_to_the_nearest_choice() -> None:
+    both = encoder(lr="loguniform(1e-4, 1e-1)", width="choice([8, 16, 64])")
+    assert both.encode([{"lr": 10.0, "width": 20}])[0].tolist() == [pytest.approx(1.0), 0.5]
+
+
+def test_what_the_space_does_not_know_is_refused() -> None:
+    conv = encoder(conv="choice([gnn, attention, mlp])")
+    with pytest.raises(UserError, match="conv is 'gn', which no row has"):
+        conv.encode([{"conv": "gn"}])
+    with pytest.raises(UserError, match="has no conv"):
+        conv.encode([{}])

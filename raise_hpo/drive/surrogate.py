@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raise_hpo.curves import CurveTable
-from raise_hpo.drive.encoder import Encoder
 from raise_hpo.drive.processes import Processes
 from raise_hpo.errors import UserError
 from raise_hpo.space import Config
 from raise_hpo.space.dimensions import is_number
+from raise_hpo.space.encode import Encoder
 
 Array = NDArray[np.float64]
 

@@ -140,8 +140,8 @@ class Step:
 
 
 def _rank_correlation(one: Array, other: Array) -> float:
-    ranks = np.argsort(np.argsort([one, other], axis=1), axis=1)
-    return float(np.corrcoef(ranks)[0, 1])
+    ranks = np.argsort(np.argsort(np.stack([one, other]), axis=1), axis=1)
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
 class Lift:

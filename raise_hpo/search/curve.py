@@ -142,11 +142,14 @@ class _Model:
         tried = np.array([self._curves.units[number] for number in pending])
         deviation = self._places.deviation(self._surface.at(tried) if pending else None)
         gain = log_expected_improvement(self._places.mean, deviation, self._known.best - _MARGIN) - self._cost
-        taken = {tuple(row) for row in np.round([*self._curves.units.values()], 9).tolist()}
-        for index in np.argsort(-gain, kind="stable"):
-            if tuple(np.round(self._rows[index], 9).tolist()) not in taken:
-                return self._pool[index]
-        return self._curves.space.sample(rng)
+        taken = {_rounded(row) for row in self._curves.units.values()}
+        free = (index for index in np.argsort(-gain, kind="stable") if _rounded(self._rows[index]) not in taken)
+        best = next(free, None)
+        return self._curves.space.sample(rng) if best is None else self._pool[int(best)]
+
+
+def _rounded(row: Array) -> tuple[float, ...]:
+    return tuple(np.round(row, 9).tolist())
 
 
 def _parameters(curves: Curves, count: int, seed: int) -> Array:

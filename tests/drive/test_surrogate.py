@@ -9,7 +9,6 @@ import pytest
 from scipy.stats import spearmanr
 
 from raise_hpo.curves import CurveTable
-from raise_hpo.drive.encoder import Encoder
 from raise_hpo.drive.processes import Processes
 from raise_hpo.drive.surrogate import Surrogate
 from raise_hpo.errors import UserError
@@ -175,27 +174,6 @@ def test_too_few_trainings_are_refused() -> None:
     table.losses[1:, -1] = np.nan
     with pytest.raises(UserError, match="has 20 trainings, of which 1 went"):
         Surrogate(table)
-
-
-def test_configurations_as_columns() -> None:
-    encoder = Encoder(SPACE)
-    rows = encoder.encode(
-        [
-            {"lr": 1e-4, "width": 8, "conv": "gnn", "gnn.bins": 8},
-            {"lr": 1e-1, "width": 20, "conv": "attention"},
-            {"lr": 10.0, "width": 64, "conv": "attention"},
-        ]
-    )
-    half = np.sqrt(0.5)
-    np.testing.assert_allclose(
-        rows,
-        [
-            [0, 1 / 6, half, 0, 15 / 16, 1],
-            [1, 0.5, 0, half, 0.5, 0],
-            [1, 5 / 6, 0, half, 0.5, 0],
-        ],
-        atol=1e-12,
-    )
 
 
 def test_a_configuration_from_elsewhere_is_refused(surrogate: Surrogate) -> None:
