@@ -10,15 +10,20 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
+from raise_hpo.budget import BudgetWatch
 from raise_hpo.history import ENDED, Config, Decision, History, Trial
 from raise_hpo.journal import Event
+from raise_hpo.predict import make_stopper
 from raise_hpo.schedule import make_scheduler
 from raise_hpo.search import make_searcher
 from raise_hpo.study import StudySpec
+
+if TYPE_CHECKING:
+    from raise_hpo.curves import CurveTable
 
 INFRASTRUCTURE = ("killed", "lost")
 """Kinds of failure that say nothing about the configuration; such a trial is tried again."""
@@ -50,11 +55,12 @@ class DecisionCore:
         default: The default configuration within the search space, or None if there is none to compare with.
         clock: Seconds since the epoch; a virtual clock in simulations.
         events: What happened so far; empty for a new study.
+        earlier: Learning curves of earlier studies, to learn from.
     """
 
     def __init__(
         self, study: StudySpec, log: Callable[[list[Event]], None], default: Config | None = None,
-        clock: Callable[[], float] = time.time, events: Iterable[Event] = (),
+        clock: Callable[[], float] = time.time, events: Iterable[Event] = (), earlier: Sequence[CurveTable] = (),
     ) -> None:  # fmt: skip
         self.study = study
         self.clock = clock
@@ -64,6 +70,10 @@ class DecisionCore:
             study.scheduler.name, study.max_epochs, study.space, study.seed, **study.scheduler.options
         )
         self.searcher.rungs = self.scheduler.rungs
+        self.stopper = make_stopper(
+            study.stopper.name, study.space, study.seed, study.max_epochs, earlier, **study.stopper.options
+        )
+        self.budget = BudgetWatch(study, self.history, clock)
         self._log_events = log
         self._default = default if study.default else None
         self._out: set[int] = set()
@@ -95,7 +105,7 @@ class DecisionCore:
     def next(self) -> Run | Wait | Done:
         """What a free slot should do: go on with a waiting trial, resume a paused one, start a new one, or nothing."""
         waiting = self._waiting()
-        if waiting is None and not self._spent():
+        if waiting is None and not self.budget.spent():
             waiting = self._choose() or (self._choose() if self._runs_out() else None)
         if waiting is not None:
             self._out.add(waiting.number)
@@ -168,32 +178,17 @@ class DecisionCore:
         return self._new_trial(config, self.searcher.name)
 
     def _trials_left(self) -> bool:
-        limit = self.study.budget.trials
-        return not self._exhausted and (limit is None or self.history.suggested < limit)
+        return self.budget.has_trials and not self._exhausted
 
     def _new_trial(self, config: Config, source: str, more: Mapping[str, Any] | None = None) -> Trial:
         number = len(self.history.trials)
         self._log({"event": "suggested", "trial": number, "config": config, "source": source, **(more or {})})
         return self.history.trials[number]
 
-    def _spent(self) -> str | None:
-        """Which budget of time or epochs is used up, in words."""
-        budget = self.study.budget
-        if budget.epochs is not None and self.history.epochs >= budget.epochs:
-            return f"the budget of {budget.epochs} epochs is spent"
-        if budget.hours is not None and self._hours() >= budget.hours:
-            return f"the budget of {budget.hours:g} hours is spent"
-        return None
-
-    def _hours(self) -> float:
-        """Hours at work, this moment included, over all sessions."""
-        idle = self.clock() - self.history.sessions[-1][1] if self.history.sessions else 0.0
-        return (self.history.seconds + idle) / 3600
-
     def _finish(self) -> None:
         if self.history.state == "finished":
             return
-        why = self._spent() or self._nothing_new()
+        why = self.budget.spent() or self._nothing_new()
         left = [trial for trial in self.history.trials if trial.state == "paused"]
         self._log(
             *[
@@ -274,12 +269,24 @@ class DecisionCore:
         """What becomes of a trial after its last report; its history and the scheduler know of the report already."""
         if trial.epoch >= self.study.max_epochs:
             return Decision("stop", f"all {self.study.max_epochs} epochs are done")
-        spent = self._spent()
+        spent = self.budget.spent()
         if spent:
             return Decision("stop", spent)
         if trial.is_default:
             return Decision("continue", "the default configuration trains to the end, to compare with")
-        return self.scheduler.decide(trial.number, trial.epoch)
+        decision = self.scheduler.decide(trial.number, trial.epoch)
+        return decision if decision.action != "continue" else self._foresee(trial) or decision
+
+    def _foresee(self, trial: Trial) -> Decision | None:
+        """The stopper's decision to stop a trial that will not have what its next rung needs."""
+        need = self.scheduler.need(trial.number, trial.epoch) if self.stopper else None
+        if self.stopper is None or need is None:
+            return None
+        judgement = self.stopper.judge(trial.number, need, self.history)
+        guard = judgement.guard
+        if guard is not None and self.history.guards.get((guard.rung, guard.epoch)) != asdict(guard):
+            self._stamp_and_apply([{"event": "guarded", **asdict(guard)}])
+        return judgement.decision
 
     def _verdict(self, trial: Trial, decision: Decision) -> list[Event]:
         if trial.epoch >= self.study.max_epochs:

@@ -106,6 +106,8 @@ class History:
         state: ``running`` from the start or a resume on, then how the driver stopped: ``finished``, ``stopped``,
             ``interrupted`` or ``failed``.
         reports: Trial and epoch of every report, in the order in which they came.
+        guards: For a rung and an epoch before it, the predictor that was used last, and the rank correlations that say
+            why (see `raise_hpo.predict.base.Guard`).
         exhausted: How many trials were suggested when no new ones were to come; None as long as there are.
         heirs: How many trials started from another one's checkpoint.
         sharing: For each checkpoint's path how many trials have it for their last one.
@@ -124,6 +126,7 @@ class History:
         self.why = ""
         self.reports: list[tuple[int, int]] = []
         self.exhausted: int | None = None
+        self.guards: dict[tuple[int, int], dict[str, Any]] = {}
         self.heirs = 0
         self.sharing: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
@@ -299,6 +302,10 @@ class History:
         else:
             trial.state = "failed"
             trial.failure = (event["kind"], event["cause"])
+
+    def _on_guarded(self, event: Event) -> None:
+        kept = ("rung", "epoch", "predictor", "rank", "last", "curves")
+        self.guards[event["rung"], event["epoch"]] = {name: event[name] for name in kept}
 
     def _on_exhausted(self, event: Event) -> None:
         self.exhausted = self.suggested

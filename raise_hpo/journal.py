@@ -22,7 +22,7 @@ from raise_hpo.errors import UserError
 Event = dict[str, Any]
 
 EVENTS = (
-    "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "exhausted",
+    "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "guarded", "exhausted",
     "stopped", "resumed",
 )  # fmt: skip
 

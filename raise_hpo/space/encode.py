@@ -30,19 +30,23 @@ class Encoder:
         self._widths = {name: _width(dimension) for name, dimension in space.dimensions.items()}
         self.width = sum(self._widths.values()) + len(space.conditions)
 
-    def encode(self, configs: Iterable[Mapping[str, Value]]) -> NDArray[np.float64]:
+    def encode(self, configs: Iterable[Mapping[str, Value]], partial: bool = False) -> NDArray[np.float64]:
         """The rows, shape ``(configurations, width)``; numbers outside a dimension are moved to its edge.
+
+        Args:
+            configs: The configurations.
+            partial: Put dimensions that a configuration lacks in the middle.
 
         Raises:
             UserError: A configuration lacks a dimension, or has a choice that the space does not know.
         """
-        return np.array([self._row(config) for config in configs], dtype=float).reshape(-1, self.width)
+        return np.array([self._row(config, partial) for config in configs], dtype=float).reshape(-1, self.width)
 
-    def _row(self, config: Mapping[str, Value]) -> list[float]:
+    def _row(self, config: Mapping[str, Value], partial: bool) -> list[float]:
         row: list[float] = []
         for name, dimension in self.space.dimensions.items():
             active = name in config
-            if not active and name not in self.space.conditions:
+            if not active and not partial and name not in self.space.conditions:
                 raise UserError(f"the configuration has no {name}, which the search space has")
             row += _columns(name, dimension, config[name]) if active else [0.5] * self._widths[name]
             if name in self.space.conditions:
