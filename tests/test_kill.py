@@ -59,7 +59,7 @@ def finished(process: subprocess.Popen[str]) -> str:
 def comparable(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Decisions with their metrics, but for those that measure time."""
     for event in events:
-        for name in ("seconds", "samples_per_second", "energy_joule"):
+        for name in ("seconds", "samples_per_second", "energy_joule", "inference_seconds"):
             event.get("metrics", {}).pop(name, None)
     return decisions(events)
 

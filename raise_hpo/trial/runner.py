@@ -14,8 +14,9 @@ import torch
 
 from raise_hpo.trial.meter import Meter
 from raise_hpo.trial.metrics import reduce_metrics
+from raise_hpo.trial.model_cost import ForwardClock, count_parameters
 from raise_hpo.trial.state import inherit_state, load_state, state_of
-from raise_hpo.trial.trainable import Place, Trainable
+from raise_hpo.trial.trainable import Metrics, Place, Trainable
 
 LR_SCALING: dict[str, Callable[[int], float]] = {
     "off": lambda workers: 1.0,
@@ -49,7 +50,9 @@ class TrialRunner:
         """Train one epoch, validate, and return the metrics of all workers together.
 
         Besides the author's metrics: ``seconds`` of the epoch, ``samples_per_second`` of training over all workers,
-        and, where the hardware tells, ``gpu_busy`` (0-1) and ``energy_joule``.
+        and, where the hardware tells, ``gpu_busy`` (0-1) and ``energy_joule``; unless the author reports metrics of
+        these names, ``parameters`` of the model and ``inference_seconds``, a forward pass's time per sample of the
+        validation on one worker, if any of its modules is called there.
         """
         # Seeded from the epoch, so that a trial resumed elsewhere draws the numbers it would have drawn.
         seed_everything(self.place.seed, self.trainable.epoch, self.place.rank)
@@ -60,9 +63,16 @@ class TrialRunner:
                 torch.tensor(float(self.trainable.samples_seen), device=self.place.device)
             )
             with torch.no_grad():
-                validated = self._phase(self.trainable.validate, training=False)
+                validated = self._phase(self._validate, training=False)
         self.trainable.epoch += 1
-        return {**trained, **validated, "samples_per_second": float(samples) / seconds_training, **meter.readings}
+        size = {"parameters": float(count_parameters(self.trainable))}
+        measured = {"samples_per_second": float(samples) / seconds_training, **meter.readings}
+        return {**size, **trained, **validated, **measured}
+
+    def _validate(self) -> Metrics:
+        with ForwardClock(self.trainable) as clock:
+            reported = self.trainable.validate() or {}
+        return {"inference_seconds": clock.reading(), **reported}
 
     def _phase(self, method: Any, training: bool) -> dict[str, float]:
         for value in vars(self.trainable).values():

@@ -123,7 +123,7 @@ def timeless(event: Event) -> Event:
     """An event without what measures time."""
     kept = {key: value for key, value in event.items() if key not in ("time", "began", "first_batch")}
     if "metrics" in kept:
-        timed = ("seconds", "samples_per_second", "energy_joule")
+        timed = ("seconds", "samples_per_second", "energy_joule", "inference_seconds")
         kept["metrics"] = {name: value for name, value in kept["metrics"].items() if name not in timed}
     return kept
 
