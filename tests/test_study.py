@@ -83,8 +83,8 @@ def test_defaults_are_filled():
     study = StudySpec(trainable="package.module:Net", search_space="mlpf")
     assert (study.name, study.objective.metric, study.objective.mode, study.seed) == ("Net", "val_loss", "min", 1)
     assert (study.max_epochs, study.budget.trials, study.budget.hours, study.default) == (100, 20, None, True)
-    assert (study.searcher.name, study.scheduler.name, study.stopper.name) == ("tpe", "asha", "none")
-    assert study.scheduler.options == {"min_epochs": 1, "reduction_factor": 3, "mode": "stopping"}
+    assert (study.searcher.name, study.scheduler.name, study.stopper.name) == ("curve", "curve", "none")
+    assert study.scheduler.options == {"min_epochs": 1, "reduction_factor": 3}
     assert next(iter(study.space.dimensions)) == "lr"
 
 
@@ -386,7 +386,7 @@ def test_the_scheduler_bohb_comes_with_its_searcher(scheduler):
     with pytest.raises(StudyError) as error:
         StudySpec(**SMALL, scheduler=scheduler, searcher="tpe")
     assert str(error.value) == "study: searcher is tpe, but scheduler bohb needs bohb; or use scheduler: hyperband"
-    assert StudySpec(**SMALL, searcher="bohb").scheduler.name == "asha"
+    assert StudySpec(**SMALL, searcher="bohb").scheduler.name == "curve"
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ class StudySpec(Settings):
     name: Annotated[str, AfterValidator(_plain_name)] = Field(default_factory=_default_name)
     search_space: Annotated[str | dict[str, Any], PlainValidator(_plain_space)]
     objective: PrimaryObjective = Objective()
-    searcher: Searcher = Field(default="tpe", validate_default=True)
-    scheduler: Scheduler = Field(default="asha", validate_default=True)
+    searcher: Searcher = Field(default="curve", validate_default=True)
+    scheduler: Scheduler = Field(default="curve", validate_default=True)
     stopper: Stopper = Field(default="none", validate_default=True)
     max_epochs: int = Field(default=100, ge=1)
     budget: Budget = Budget(trials=20)
@@ -111,9 +111,14 @@ class StudySpec(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _searcher_of_bohb(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """BOHB is a pair: who asks for its scheduler gets its searcher too."""
-        return {"searcher": "bohb", **given} if name_of(given.get("scheduler")) == "bohb" else given
+    def _fitting_defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Who asks for BOHB's scheduler gets its searcher too; with several objectives there are other defaults."""
+        if name_of(given.get("scheduler")) == "bohb":
+            return {"searcher": "bohb", **given}
+        objectives = given.get("objective")
+        if isinstance(objectives, list | tuple) and len(objectives) > 1:
+            return {"searcher": "tpe", "scheduler": "asha", **given}
+        return given
 
     @classmethod
     def model_validate(cls, obj: Any, **_: Any) -> Self:
