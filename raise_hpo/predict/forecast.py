@@ -116,7 +116,7 @@ def forecast(curves: Curves, count: int) -> Forecast:
     trials, places = list(reached), np.array(list(reached.values()))
     losses = [curves.curve(trial, place) for trial, place in reached.items()]
     lows = np.array([curve.min() for curve in losses])
-    warp = Warp.of(lows)
+    warp = Warp.of(losses, far=curves.rungs[len(curves.rungs) // 2])
     warped = [warp(curve) for curve in losses]
     units = np.array([curves.units[trial] for trial in trials])
     lift = Lift(curves.rungs, units, warped)

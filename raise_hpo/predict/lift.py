@@ -28,8 +28,9 @@ _UNKNOWN = 0.25
 class Warp:
     """Losses on a scale on which the best differ as much as the bad: the logarithm of their distance to a floor.
 
-    The floor lies a little below the best loss seen, a ceiling well above the median, so that neither a diverged trial
-    nor the last digits of the best one decide what a model sees.
+    The floor lies below the best loss by a part of what the trials that came far differ by, but by no less than the
+    noise of a curve, which would be all that is seen otherwise. A ceiling lies well above the median, so that a
+    diverged trial does not decide what a model sees.
     """
 
     floor: float
@@ -37,16 +38,28 @@ class Warp:
     least: float
 
     @classmethod
-    def of(cls, losses: Array) -> Warp:
-        """The scale for the best losses of all trials so far, shape ``(trials,)``."""
-        best, median = float(losses.min()), float(np.median(losses))
+    def of(cls, curves: Sequence[Array], far: int) -> Warp:
+        """The scale for some trials' curves, of which those of `far` epochs or more came far."""
+        lows = np.array([curve.min() for curve in curves])
+        best, median = float(lows.min()), float(np.median(lows))
         spread = max(median - best, 1e-9)
-        return cls(best - 0.05 * spread, median + 3.0 * spread, 0.02 * spread)
+        ahead = lows[[len(curve) >= far for curve in curves]]
+        offset = 0.25 * float(np.median(ahead) - best) if len(ahead) >= 4 else 0.05 * spread
+        offset = max(offset, 2.0 * _noise([curve for curve, low in zip(curves, lows, strict=True) if low <= median]))
+        offset = max(offset, 1e-4 * spread)
+        return cls(best - offset, median + 3.0 * spread, 0.4 * offset)
 
     def __call__(self, losses: Array) -> Array:
         """Losses on this scale, of any shape."""
         distance: Array = np.log(np.maximum(np.minimum(losses, self.ceiling) - self.floor, self.least))
         return distance
+
+
+def _noise(curves: Sequence[Array]) -> float:
+    """The standard deviation of curves about a straight line, from second differences in their later halves."""
+    bends = [np.median(np.abs(np.diff(curve[len(curve) // 2 :], 2))) for curve in curves if len(curve) >= 6]
+    # Of normal noise, a second difference has sqrt(6) times the deviation, and half of them are below 0.6745 of that.
+    return float(np.median(bends)) / (0.6745 * 6**0.5) if len(bends) >= 2 else 0.0
 
 
 @dataclass(frozen=True)

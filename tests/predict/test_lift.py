@@ -17,11 +17,28 @@ def curves(trials: int, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray, 
     return units, found + noise * rng.normal(size=found.shape)
 
 
+def falling(lows: list[float], epochs: int, noise: float = 0.0) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [low + 1 / np.arange(1, epochs + 1) - 1 / epochs + noise * rng.normal(size=epochs) for low in lows]
+
+
 def test_the_scale_spreads_the_best_and_bounds_the_worst() -> None:
-    warp = Warp.of(np.array([1.0, 1.01, 1.2, 2.0, 3.0]))
+    warp = Warp.of(falling([1.0, 1.01, 1.2, 2.0, 3.0], 3), far=9)
     assert warp(np.array([1.01]))[0] - warp(np.array([1.0]))[0] > warp(np.array([2.01]))[0] - warp(np.array([2.0]))[0]
     assert warp(np.array([1e9]))[0] == warp(np.array([np.inf]))[0] == warp(np.array([50.0]))[0]
     assert np.all(np.isfinite(warp(np.array([1.0, 0.5, 0.9]))))
+
+
+def test_trials_that_came_far_decide_how_finely_the_best_are_told_apart() -> None:
+    started = falling([5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0], 1)
+    far = falling([1.0, 1.01, 1.02, 1.03], 9)
+    fine, coarse = Warp.of([*started, *far], far=9), Warp.of([*started, *far], far=10)
+    assert 1.0 - fine.floor < 0.01 < 1.0 - coarse.floor
+
+
+def test_what_is_noise_is_not_told_apart() -> None:
+    noisy = falling([1.0, 1.001, 1.002, 1.003, 1.004, 1.005], 30, noise=0.02)
+    assert 0.5 * 0.04 < min(curve.min() for curve in noisy) - Warp.of(noisy, far=9).floor < 2 * 0.04
 
 
 def test_a_partial_curve_is_the_same_whatever_follows() -> None:
