@@ -99,7 +99,7 @@ def diverged(finals: Floats) -> NDArray[np.bool_]:
     low, high = np.quantile(finals, [0.1, 0.9])
     bad: NDArray[np.bool_] = finals > high + (high - low) / 2
     # Of many trials that end there none has diverged: this is where trials end.
-    return bad if bad.mean() <= 0.02 else np.zeros(len(finals), dtype=bool)
+    return bad if bad.sum() <= max(1, 0.02 * len(finals)) else np.zeros(len(finals), dtype=bool)
 
 
 @dataclass
