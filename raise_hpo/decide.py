@@ -333,6 +333,8 @@ class DecisionCore:
             self.scheduler.on_resume(trial.number, event["epoch"])
         elif kind == "decided" and event["decision"] == "pause":
             self.scheduler.on_pause(trial.number, event["epoch"])
+        elif kind == "decided" and "predicted" in event:
+            self.scheduler.on_predicted(trial.number, *event["predicted"])
         if trial.state in ENDED:
             self.scheduler.on_end(trial.number)
         if trial.state not in ("running", "waiting") or kind == "failed":
@@ -354,6 +356,7 @@ def _decided(trial: Trial, decision: Decision) -> Event:
         "epoch": trial.epoch,
         "decision": decision.action,
         "why": decision.why,
+        **({"predicted": list(decision.predicted)} if decision.predicted else {}),
     }
 
 

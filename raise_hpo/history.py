@@ -18,10 +18,14 @@ Config = dict[str, Any]
 
 @dataclass
 class Decision:
-    """What becomes of a trial after a report: ``continue``, ``pause``, ``stop`` or (of a paused one) ``resume``."""
+    """What becomes of a trial after a report: ``continue``, ``pause``, ``stop`` or (of a paused one) ``resume``.
+
+    A stop by prediction knows the epoch and the loss that were predicted.
+    """
 
     action: Literal["continue", "pause", "stop", "resume"]
     why: str
+    predicted: tuple[int, float] | None = None
 
 
 @dataclass
@@ -172,6 +176,10 @@ class History:
         """A trial's values in all objectives at an epoch (the last one if not given) as something to make small."""
         metrics = trial.metrics[trial.epoch if epoch is None else epoch]
         return tuple(metrics[name] if mode == "min" else -metrics[name] for name, mode in self.objectives)
+
+    def objective_values(self, trial: Trial) -> dict[str, float]:
+        """A trial's last value of each objective's metric, the primary one first."""
+        return {metric: trial.metrics[trial.epoch][metric] for metric, _ in self.objectives}
 
     def front(self) -> list[Trial]:
         """The Pareto front: of the trials that went furthest, those that no other one betters in every objective.

@@ -84,7 +84,6 @@ class Judgement:
 
     decision: Decision | None = None
     guard: Guard | None = None
-    predicted: float | None = None
 
 
 class Stopper(ABC):
@@ -97,9 +96,7 @@ class Stopper(ABC):
         earlier: Tables of other studies' learning curves, whose configurations may be of another space.
     """
 
-    def __init__(
-        self, space: SearchSpace, seed: int, max_epochs: int, earlier: Sequence[CurveTable] = ()
-    ) -> None:
+    def __init__(self, space: SearchSpace, seed: int, max_epochs: int, earlier: Sequence[CurveTable] = ()) -> None:
         self.space = space
         self.seed = seed
         self.max_epochs = max_epochs

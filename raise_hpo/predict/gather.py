@@ -49,7 +49,9 @@ class Gatherer:
     def __init__(self, space: SearchSpace, earlier: Sequence[CurveTable]) -> None:
         self._encoder = Encoder(space)
         self._space = space
-        self._earlier = [(self._encoder.encode([self._common(c) for c in table.configs], partial=True), table) for table in earlier]
+        self._earlier = [
+            (self._encoder.encode([self._common(c) for c in table.configs], partial=True), table) for table in earlier
+        ]
         self._reached: dict[int, list[int]] = {}
         self._read = 0
 

@@ -2,4 +2,4 @@
 
 PREDICTORS = ("svr", "qsvr", "svr-committee", "talk-svr", "last")
 
-STOPPERS = ("none",)
+STOPPERS = ("none", "svr", "qsvr", "last")

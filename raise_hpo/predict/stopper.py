@@ -48,7 +48,7 @@ class PredictingStopper(Stopper):
 
     def __init__(
         self, space: SearchSpace, seed: int, max_epochs: int, earlier: Sequence[CurveTable] = (),
-        predictor: str = "svr", known: float = 0.25, confidence: float = 1.0, min_curves: int = 10, **options: Any,
+        predictor: str = "svr", known: float = 0.25, confidence: float = 1.5, min_curves: int = 6, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(space, seed, max_epochs, earlier)
         self.predictor = predictor
@@ -73,7 +73,7 @@ class PredictingStopper(Stopper):
         if not mean - self.confidence * deviation > need.loss:
             return Judgement(None, lesson.guard)
         words = f"predicted {mean:.6g} ± {deviation:.2g} at epoch {need.rung}, the rung needs {need.loss:.6g}"
-        return Judgement(Decision("stop", words), lesson.guard, mean)
+        return Judgement(Decision("stop", words, (need.rung, mean)), lesson.guard)
 
     def _epochs(self, rung: int) -> set[int]:
         """The epochs at which trials on the way to a rung are judged."""

@@ -72,6 +72,10 @@ class ASHA(Scheduler):
         """The trial waits no longer."""
         self.on_end(trial)
 
+    def on_predicted(self, trial: int, epoch: int, loss: float) -> None:
+        """The rung counts the trial as if it had come, or it would need more the better the others are chosen."""
+        self.on_report(trial, epoch, loss)
+
     def on_end(self, trial: int) -> None:
         """Forget that the trial waits; its losses stay, they are measurements."""
         if trial in self._paused:

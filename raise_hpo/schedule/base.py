@@ -79,6 +79,9 @@ class Scheduler(ABC):
     def on_pause(self, trial: int, epoch: int) -> None:  # noqa: B027
         """A trial pauses at `epoch`."""
 
+    def on_predicted(self, trial: int, epoch: int, loss: float) -> None:  # noqa: B027
+        """A trial is stopped because it is predicted to have this loss at a later epoch, which is not good enough."""
+
     def on_end(self, trial: int) -> None:  # noqa: B027
         """A trial has finished, stopped or failed for good."""
 

@@ -58,6 +58,10 @@ class CurveScheduler(ASHA):
         words = f"rung of epoch {epoch}: {_standing(trial, top, len(rung))}"
         return Decision("continue" if trial in top else "pause", words)
 
+    def need(self, trial: int, epoch: int) -> None:
+        """No loss at the next rung says who goes on from it, and what trials will reach is predicted already."""
+        return
+
     def resume(self) -> tuple[int, str] | None:
         """The best paused trial of the highest rung that has a place for it."""
         waited = (rung for rung in reversed(self._rungs.values()) if rung.best_waiting() is not None)
