@@ -11,17 +11,15 @@ ETA = 3
 
 
 class OptunaStudy:
-    """An Optuna study, asked and told.
-
-    Its tree of Parzen estimators is multivariate and has a constant liar, as Optuna advises for trials in parallel.
-    """
+    """An Optuna study, asked and told; it has a name, as its Hyperband draws brackets from that."""
 
     def __init__(self, axes: Axes, epochs: int, seed: int, slots: int, sampler: str, pruner: str) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._axes, self._epochs, self._optuna = axes, epochs, optuna
-        self._study = optuna.create_study(sampler=_sampler(sampler, seed), pruner=_pruner(pruner, epochs))
+        sampling, pruning = _sampler(sampler, seed), _pruner(pruner, epochs)
+        self._study = optuna.create_study(study_name=f"race {seed}", sampler=sampling, pruner=pruning)
         self._running: dict[int, Any] = {}
 
     def next(self, now: float) -> Job | None:
@@ -49,7 +47,7 @@ def _sampler(name: str, seed: int) -> Any:
     import optuna
 
     if name == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+        return optuna.samplers.TPESampler(seed=seed)
     return optuna.samplers.GPSampler(seed=seed)
 
 
