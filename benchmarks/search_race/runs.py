@@ -86,7 +86,8 @@ def _regrets(entry: Entry, task: Task) -> Record:
 
 @cache
 def _warm(task: Task) -> Task:
-    """The task with its surrogate, which a process makes once."""
+    """The task with its surrogate, which a process makes once and on no contestant's time."""
+    task.regret(0.0)
     return task
 
 
