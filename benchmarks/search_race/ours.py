@@ -41,6 +41,7 @@ class Ours:
         self._clock, self._epochs = VirtualClock(), epochs
         self._core = DecisionCore(study(settings, space, epochs, seed), lambda events: None, clock=self._clock)
         self._core.begin("race", slots, {})
+        self._since: dict[int, float] = {}
 
     def next(self, now: float) -> Job | None:
         """The core's next trial, from its checkpoint if it has one."""
@@ -50,9 +51,12 @@ class Ours:
             return None
         trial = action.trial
         self._core.started(trial.number, "virtual", "virtual", 1, now)
+        self._since[trial.number] = now
         return Job(trial.number, trial.config, trial.checkpoint[0] if trial.checkpoint else 0, self._epochs)
 
     def report(self, trial: int, epoch: int, loss: float, now: float) -> bool:
-        """Whether the core lets the trial go on; each epoch leaves a checkpoint."""
+        """Whether the core lets the trial go on; each epoch leaves a checkpoint, and tells the seconds it took."""
         self._clock.now = now
-        return self._core.report(trial, epoch, {"val_loss": loss}, checkpoint=str(epoch)).action == "continue"
+        metrics = {"val_loss": loss, "seconds": now - self._since[trial]}
+        self._since[trial] = now
+        return self._core.report(trial, epoch, metrics, checkpoint=str(epoch)).action == "continue"
