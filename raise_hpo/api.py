@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raise_hpo.folder import StudyFolder, find_study
 from raise_hpo.history import Trial
 from raise_hpo.study import StudySpec, load_study_file
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Study:
@@ -35,6 +38,18 @@ class Study:
     def best(self) -> Trial | None:
         """The best trial so far, of those that went furthest."""
         return self.folder.history().best()
+
+    def front(self) -> list[Trial]:
+        """The Pareto front so far, the best in the primary objective first; with one objective, the best trial."""
+        return self.folder.history().front()
+
+    def front_table(self) -> pandas.DataFrame:
+        """The Pareto front as a table: a row a trial, with its objectives' values and its configuration."""
+        import pandas
+
+        history = self.folder.history()
+        rows = [{"trial": trial.number, **history.objective_values(trial), **trial.config} for trial in history.front()]
+        return pandas.DataFrame(rows).set_index("trial") if rows else pandas.DataFrame()
 
     def __repr__(self) -> str:
         return f"Study({str(self.folder.path)!r})"

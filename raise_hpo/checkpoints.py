@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -52,22 +53,40 @@ def sweep(folder: StudyFolder, history: History, keep: int) -> None:
 
 
 def _needed(history: History, keep: int) -> set[str]:
-    """Checkpoints of trials that may go on, heirs among them, of the best `keep` finished ones and of the best one."""
-    best = history.best()
+    """Checkpoints of trials that may go on, heirs among them, of the best `keep` finished ones and of the best one.
+
+    With several objectives, of the whole Pareto front.
+    """
     alive = [trial for trial in history.trials if trial.state not in ENDED]
-    wanted = [*alive, *_best_finished(history)[:keep], *([best] if best else [])]
+    best = history.front() if len(history.objectives) > 1 else history.front()[:1]
+    wanted = [*alive, *_best_finished(history)[:keep], *best]
     return {trial.checkpoint[1] for trial in wanted if trial.checkpoint}
 
 
 def keep_best(folder: StudyFolder, history: History) -> None:
-    """Write the best configuration to ``best/config.yaml``, and its checkpoint to ``best/checkpoint.pt``."""
+    """Write the best configuration to ``best/config.yaml``, and its checkpoint to ``best/checkpoint.pt``.
+
+    With several objectives, write the Pareto front to ``best/front.yaml`` too: values, configurations, checkpoints.
+    """
     best = history.best()
     if best is None:
         return
     folder.best.mkdir(exist_ok=True)
     (folder.best / "config.yaml").write_text(yaml.safe_dump(best.config, sort_keys=False))
+    if len(history.objectives) > 1:
+        front = [_member(trial, history) for trial in history.front()]
+        (folder.best / "front.yaml").write_text(yaml.safe_dump(front, sort_keys=False))
     if best.checkpoint and (folder.path / best.checkpoint[1]).exists():
         shutil.copyfile(folder.path / best.checkpoint[1], folder.best / "checkpoint.pt")
+
+
+def _member(trial: Trial, history: History) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "values": history.objective_values(trial),
+        "config": trial.config,
+        "checkpoint": trial.checkpoint[1] if trial.checkpoint else None,
+    }
 
 
 def _best_finished(history: History) -> list[Trial]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
 from raise_hpo.history import History, Stay, Trial
 
@@ -67,6 +68,21 @@ def ancestry(history: History, trial: Trial) -> list[tuple[int, Trial]]:
         found.append((last.parent[1] + 1 if last.parent else 1, last))
         last = history.trials[last.parent[0]] if last.parent else None
     return found[::-1]
+
+
+def front(history: History) -> list[dict[str, Any]]:
+    """The Pareto front's trials with their values and configurations; empty with one objective."""
+    if len(history.objectives) < 2:
+        return []
+    return [
+        {
+            "trial": trial.number,
+            "epoch": trial.epoch,
+            "values": history.objective_values(trial),
+            "config": dict(trial.config),
+        }
+        for trial in history.front()
+    ]
 
 
 @dataclass(frozen=True)

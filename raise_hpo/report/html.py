@@ -12,8 +12,9 @@ from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import Config, History, Trial
 from raise_hpo.report.curves import learning_curves, rungs
-from raise_hpo.report.facts import ORDER, Comparison, compare, cost, failures, ranking, turnaround
+from raise_hpo.report.facts import ORDER, Comparison, compare, cost, failures, front, ranking, turnaround
 from raise_hpo.report.figures import Figure, group_of
+from raise_hpo.report.front import front_charts
 from raise_hpo.report.importance import Importance, importance, importance_chart
 from raise_hpo.report.parallel import parallel_coordinates
 from raise_hpo.report.plain import algorithm
@@ -71,6 +72,8 @@ def _content(history: History, folder: StudyFolder) -> dict[str, Any]:
         "fragment": _fragment(history, compared.best),
         "settings": _settings(compared),
         "default": compared.default,
+        "objectives": history.objectives,
+        "front": front(history),
         "figures": figures,
         "rungs": ", ".join(map(str, rungs(history))),
         "importance": found,
@@ -94,7 +97,8 @@ def _figures(history: History, found: Importance) -> dict[str, Figure]:
         "parallel": parallel_coordinates,
         "timeline": timeline,
     }
-    return {name: drawn for name, make in makers.items() if (drawn := make(history)) is not None}
+    drawn = {name: chart for name, make in makers.items() if (chart := make(history)) is not None}
+    return {**drawn, **front_charts(history)}
 
 
 def _headline(history: History, compared: Comparison) -> str:

@@ -149,6 +149,8 @@ def _best(history: History) -> Text:
         parts.append((gain_words(compared.gain), "bold green" if (compared.gain or 0) > 0 else "bold"))
     elif compared.default is not None:
         parts.append(f" · the default has not reached epoch {compared.epoch} yet")
+    if len(history.objectives) > 1:
+        parts.append(f" · {counted(len(history.front()), 'trial')} on the Pareto front")
     return _line(*parts)
 
 

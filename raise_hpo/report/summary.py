@@ -12,7 +12,7 @@ from rich.text import Text
 
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import History
-from raise_hpo.report.facts import ORDER, Comparison, ancestry, compare
+from raise_hpo.report.facts import ORDER, Comparison, ancestry, compare, front
 from raise_hpo.report.words import counted, duration, gain_words, number, percent
 from raise_hpo.track import missing_events, tracking_uri
 from raise_hpo.yaml_source import dump_yaml
@@ -23,7 +23,8 @@ def summary(folder: StudyFolder) -> dict[str, Any]:
 
     ``default.value`` is the default configuration's value at the epoch of ``best.value``, and None if it has not
     reported that epoch; ``gain`` is what the best gained over it, as a share of it, positive is better. Where the best
-    trial is an heir, ``best.schedule`` tells its forebears' configurations and from which epoch each was trained.
+    trial is an heir, ``best.schedule`` tells its forebears' configurations and from which epoch each was trained. With
+    several objectives ``metric`` and ``best`` are of the primary one, and there are ``objectives`` and ``front`` too.
 
     Raises:
         JournalError: The folder holds no sound journal.
@@ -43,6 +44,7 @@ def summary(folder: StudyFolder) -> dict[str, Any]:
         "best": _best(history, compared),
         "default": _default(compared),
         "gain": compared.gain,
+        **_front(history),
         "epochs": history.epochs,
         "seconds": round(history.seconds, 3),
         "busy_fraction": round(history.busy_fraction(), 4),
@@ -58,6 +60,14 @@ def _state(folder: StudyFolder, history: History) -> tuple[str, str]:
     if history.state == "running" and folder.driver() is None:
         return "interrupted", "the driver ended without a word"
     return history.state, history.why
+
+
+def _front(history: History) -> dict[str, Any]:
+    """With several objectives, what they are and the Pareto front."""
+    if len(history.objectives) < 2:
+        return {}
+    objectives = [{"metric": metric, "mode": mode} for metric, mode in history.objectives]
+    return {"objectives": objectives, "front": front(history)}
 
 
 def _best(history: History, compared: Comparison) -> dict[str, Any] | None:
@@ -90,6 +100,8 @@ def closing_words(summary: dict[str, Any]) -> RenderableType:
     rows = [("trials", _trials(summary)), ("best", _best_words(summary))]
     if summary["best"] is not None:
         rows.append(("config", Text(dump_yaml(summary["best"]["config"]).strip(), style="bold")))
+    if summary.get("front"):
+        rows.append(("front", Text("\n".join(map(_on_the_front, summary["front"])))))
     rows += [("report", Text(_report(summary))), ("MLflow", Text(_mlflow(summary)))]
     if summary["state"] not in ("finished", "running"):
         rows.append(("go on", Text(f"raise-hpo resume {summary['study']}")))
@@ -137,6 +149,11 @@ def _forebears(best: dict[str, Any]) -> list[str]:
     """Whose heir the best trial is, from its parent back."""
     steps = reversed(list(pairwise(best["schedule"])))
     return [f"{before['trial']} after epoch {after['from_epoch'] - 1}" for before, after in steps]
+
+
+def _on_the_front(member: dict[str, Any]) -> str:
+    values = ", ".join(f"{name} {number(value)}" for name, value in member["values"].items())
+    return f"{values} (trial {member['trial']})"
 
 
 def _report(summary: dict[str, Any]) -> str:

@@ -7,14 +7,16 @@ from typing import Any
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """A number with so many significant digits; true and false as in YAML, a dash for nothing."""
+    """A number with so many significant digits, a whole one with all; true, false as in YAML, a dash for nothing."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, int | float):
         return str(value)
-    return str(value) if isinstance(value, int) else f"{value:.{digits}g}"
+    if isinstance(value, int) or (value.is_integer() and 10**digits <= abs(value) < 1e9):
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
 
 
 def duration(seconds: float) -> str:

@@ -53,6 +53,7 @@ class Translator:
     def __init__(self) -> None:
         self.history = History()
         self._best: float | None = None
+        self._front: set[int] = set()
 
     def updates(self, events: Iterable[Event]) -> list[RunUpdate]:
         """Take events in, and give one update for each run that they concern, the study's own first."""
@@ -62,6 +63,8 @@ class Translator:
             self._tell_study(event, found)
             if "trial" in event:
                 self._tell_trial(event, found)
+            if event["event"] in ("reported", "failed") and len(self.history.objectives) > 1:
+                self._tell_front(found)
         return sorted(found.values(), key=lambda update: -1 if update.trial is None else update.trial)
 
     def _study_update(self, found: dict[int | None, RunUpdate]) -> RunUpdate:
@@ -92,11 +95,22 @@ class Translator:
         update.tags["raise_hpo.best_trial"] = str(best.number)
         update.tags["raise_hpo.best_config"] = _short(json.dumps(best.config))
 
+    def _tell_front(self, found: dict[int | None, RunUpdate]) -> None:
+        """With several objectives, the runs of trials that came onto the Pareto front or left it."""
+        front = {trial.number for trial in self.history.front()}
+        for number in sorted(front ^ self._front):
+            update = self._trial_update(self.history.trials[number], found)
+            update.tags["raise_hpo.pareto"] = str(number in front).lower()
+        self._front = front
+
+    @staticmethod
+    def _trial_update(trial: Trial, found: dict[int | None, RunUpdate]) -> RunUpdate:
+        began = _milliseconds(trial.suggested_at)
+        return found.setdefault(trial.number, RunUpdate(trial.number, f"trial {trial.number}", began))
+
     def _tell_trial(self, event: Event, found: dict[int | None, RunUpdate]) -> None:
         trial = self.history.trials[event["trial"]]
-        update = found.setdefault(
-            trial.number, RunUpdate(trial.number, f"trial {trial.number}", _milliseconds(trial.suggested_at))
-        )
+        update = self._trial_update(trial, found)
         kind = event["event"]
         if kind == "suggested":
             update.params.update(params(trial.config))

@@ -72,7 +72,7 @@ class ForwardClock:
         if not self._on_gpu:
             return float(sum(ended - began for began, ended in self._passes))
         torch.cuda.synchronize(self._trainable.device)
-        return sum(began.elapsed_time(ended) for began, ended in self._passes) / 1e3
+        return float(sum(began.elapsed_time(ended) for began, ended in self._passes)) / 1e3
 
     def _now(self) -> Any:
         if not self._on_gpu:
