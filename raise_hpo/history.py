@@ -181,10 +181,6 @@ class History:
         """A trial's last value of each objective's metric, the primary one first."""
         return {metric: trial.metrics[trial.epoch][metric] for metric, _ in self.objectives}
 
-    def objective_values(self, trial: Trial) -> dict[str, float]:
-        """A trial's last value of each objective's metric, the primary one first."""
-        return {metric: trial.metrics[trial.epoch][metric] for metric, _ in self.objectives}
-
     def front(self) -> list[Trial]:
         """The Pareto front: of the trials that went furthest, those that no other one betters in every objective.
 
