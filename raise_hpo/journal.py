@@ -22,8 +22,8 @@ from raise_hpo.errors import UserError
 Event = dict[str, Any]
 
 EVENTS = (
-    "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "guarded", "exhausted",
-    "stopped", "resumed",
+    "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "guarded",
+    "exhausted", "stopped", "resumed",
 )  # fmt: skip
 
 _CRC = ',"crc":"'

@@ -94,7 +94,8 @@ def test_a_mistake_in_a_file_is_told_with_its_line_and_overrides_reach_into_the_
     study = load_study_file(file, ["objective={metric: val_loss}"])
     assert len(study.objectives) == 1
     for override in ("objective.metric=x", "objective.2.metric=x"):
-        with pytest.raises(UserError, match=rf"--set {override}: 'objective' is a list of 2; its first item is objective.0"):
+        sentence = rf"--set {override}: 'objective' is a list of 2; its first item is objective.0"
+        with pytest.raises(UserError, match=sentence):
             load_study_file(file, [override])
 
 

@@ -136,8 +136,8 @@ class Lesson:
             expected = held_out(lambda: make_predictor("drift", seed), curves.units, known, truth, seed)
         else:
             expected = guessed
-        ranks = [rank_correlation(values[proof], truth[proof]) for values in (guessed, last)]
-        guard = Guard(rung, epoch, model.name if trusted else "last", *ranks, len(curves))
+        rank, of_last = (rank_correlation(values[proof], truth[proof]) for values in (guessed, last))
+        guard = Guard(rung, epoch, model.name if trusted else "last", rank, of_last, len(curves))
         model.fit(curves.units, known, truth)
         return cls(guard, model, truth[proof], (expected - truth)[proof])
 

@@ -28,7 +28,6 @@ _RULES = {
     "greater_than": "above {gt}",
     "less_than_equal": "at most {le}",
     "less_than": "below {lt}",
-    "less_than_equal": "at most {le}",
 }
 
 

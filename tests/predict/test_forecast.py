@@ -1,5 +1,7 @@
 """Forecasts as folds of reports."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def test_renewals_depend_on_the_count_alone_and_grow() -> None:
     assert lasts[0] == 10 and all(last <= count for count, last in enumerate(lasts, 10))
     assert sorted(lasts) == lasts
     fitted = sorted({renewals(count, 1, 10).fitted for count in range(10, 500)})
-    assert all(after >= 1.2 * before for before, after in zip(fitted, fitted[1:], strict=False))
+    assert all(after >= 1.2 * before for before, after in pairwise(fitted))
 
 
 def test_without_rungs_curves_are_looked_at_at_powers_of_three() -> None:
