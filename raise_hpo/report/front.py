@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from raise_hpo.history import History, Trial
 from raise_hpo.report.figures import Figure, colour, figure, value_axis
 from raise_hpo.report.words import number
+
+_MARGIN = 0.3
+"""Room on either side of the trials that a picture is of, as a share of their range."""
 
 _SYMBOLS = {"front": "star", "default": "diamond"}
 
@@ -36,9 +41,18 @@ def _chart(history: History, metric: str, place: int) -> Figure | None:
     return figure(
         [*line, *points],
         height=380,
-        xaxis=value_axis(metric, (history.objective_values(trial)[metric] for trial in scored)),
-        yaxis=value_axis(history.metric, (trial.values[trial.epoch] for trial in scored)),
+        xaxis=_axis(metric, [trial for trial in scored if trial.epoch == furthest], history),
+        yaxis=_axis(history.metric, [trial for trial in scored if trial.epoch == furthest], history),
     )
+
+
+def _axis(metric: str, trials: Sequence[Trial], history: History) -> dict[str, Any]:
+    """An axis that shows these trials well; others may lie outside."""
+    values = [history.objective_values(trial)[metric] for trial in trials]
+    found = value_axis(metric, values)
+    ends = [math.log10(end) if found.get("type") == "log" else end for end in (min(values), max(values))]
+    margin = _MARGIN * (ends[1] - ends[0]) or 0.1 * abs(ends[0]) or 1.0
+    return {**found, "range": [ends[0] - margin, ends[1] + margin]}
 
 
 def _group(trial: Trial, furthest: int, front: list[Trial]) -> str:

@@ -58,12 +58,12 @@ def render(history: History, folder: StudyFolder) -> str:
 
 
 def _content(history: History, folder: StudyFolder) -> dict[str, Any]:
-    compared, found = compare(history), importance(history)
+    compared, found, members = compare(history), importance(history), front(history)
     figures = _figures(history, found)
     return {
         "name": history.name,
         "headline": _headline(history, compared),
-        "standing": _standing(history, compared),
+        "standing": _standing(history, compared) + _on_the_front(len(members), history),
         "setting": _setting(history),
         "tiles": _tiles(history),
         "metric": history.metric,
@@ -73,7 +73,7 @@ def _content(history: History, folder: StudyFolder) -> dict[str, Any]:
         "settings": _settings(compared),
         "default": compared.default,
         "objectives": history.objectives,
-        "front": front(history),
+        "front": members,
         "figures": figures,
         "rungs": ", ".join(map(str, rungs(history))),
         "importance": found,
@@ -126,6 +126,14 @@ def _standing(history: History, compared: Comparison) -> str:
     if compared.default_value is None:
         return f"{told}; the default configuration has not reached that epoch."
     return f"{told}, the default configuration; no other trial that went as far did better."
+
+
+def _on_the_front(members: int, history: History) -> str:
+    """With several objectives, the sentence about the Pareto front."""
+    if not members:
+        return ""
+    further = " and ".join(metric for metric, _ in history.objectives[1:])
+    return f" With {further} as further objective, {counted(members, 'trial is', 'trials are')} on the Pareto front."
 
 
 def _setting(history: History) -> str:
