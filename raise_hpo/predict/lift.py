@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raise_hpo.predict.guard import rank_correlation
+
 Array = NDArray[np.float64]
 
 _FEWEST = 6
@@ -110,8 +112,8 @@ class Step:
         self._fitted = not few and self._fit(before, change)
         self.rank = self.last = 0.0
         if self._fitted:
-            self.rank = _rank_correlation(after - self._errors, after)
-            self.last = _rank_correlation(before.level, after)
+            self.rank = rank_correlation(after - self._errors, after)
+            self.last = rank_correlation(before.level, after)
 
     def _fit(self, before: Partial, change: Array) -> bool:
         """Fit the regressions; False if they predict held-out changes no better than the mean change does."""
@@ -150,11 +152,6 @@ class Step:
     def _standardised(self, features: Array) -> Array:
         scaled: Array = (features - self._centre) / self._scale
         return scaled
-
-
-def _rank_correlation(one: Array, other: Array) -> float:
-    ranks = np.argsort(np.argsort(np.stack([one, other]), axis=1), axis=1)
-    return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
 class Lift:
