@@ -76,6 +76,11 @@ def _failed(event: Event, metric: str | None) -> str:
     return f"trial {event['trial']} failed ({event['kind']}): {event['cause']}{again}"
 
 
+def _guarded(event: Event, metric: str | None) -> str:
+    compared = f"rank correlation {event['rank']:.3f}, the last value's {event['last']:.3f}, {event['curves']} curves"
+    return f"study predicts epoch {event['rung']} from epoch {event['epoch']} by {event['predictor']}: {compared}"
+
+
 def _exhausted(event: Event, metric: str | None) -> str:
     return f"study starts no new trials: {event['why']}"
 
@@ -90,8 +95,8 @@ def _resumed(event: Event, metric: str | None) -> str:
 
 _WORDS: dict[str, Callable[[Event, str | None], str]] = {
     "study": _study, "suggested": _suggested, "started": _started, "reported": _reported, "checkpointed": _checkpointed,
-    "decided": _decided, "finished": _finished, "failed": _failed, "exhausted": _exhausted,
-    "stopped": _stopped, "resumed": _resumed,
+    "decided": _decided, "finished": _finished, "failed": _failed, "guarded": _guarded,
+    "exhausted": _exhausted, "stopped": _stopped, "resumed": _resumed,
 }  # fmt: skip
 
 
