@@ -20,6 +20,7 @@ from raise_hpo.journal import Event
 from raise_hpo.predict import make_stopper
 from raise_hpo.schedule import make_scheduler
 from raise_hpo.search import make_searcher
+from raise_hpo.search.warm import SOURCE, WarmStart
 from raise_hpo.study import StudySpec
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class DecisionCore:
         default: The default configuration within the search space, or None if there is none to compare with.
         clock: Seconds since the epoch; a virtual clock in simulations.
         events: What happened so far; empty for a new study.
-        earlier: Learning curves of earlier studies, to learn from.
+        earlier: Learning curves of earlier studies, to begin with their best configurations and to learn from.
     """
 
     def __init__(
@@ -72,6 +73,9 @@ class DecisionCore:
         self.searcher.rungs = self.scheduler.rungs
         self.stopper = make_stopper(
             study.stopper.name, study.space, study.seed, study.max_epochs, earlier, **study.stopper.options
+        )
+        self._warm_start = WarmStart(
+            earlier, study.space, default if study.default else None, self.scheduler.rungs, study.max_epochs
         )
         self.budget = BudgetWatch(study, self.history, clock)
         self._log_events = log
@@ -163,7 +167,7 @@ class DecisionCore:
         return self._new_trial(heir.config, self.scheduler.name, {"parent": parent})
 
     def _suggest(self) -> Trial | None:
-        """A new trial of the default configuration, which comes first, or of one that the searcher proposes."""
+        """A new trial: of the default configuration, which comes first, of an earlier study's or the searcher's."""
         if not self._trials_left():
             return None
         number = len(self.history.trials)
@@ -171,6 +175,9 @@ class DecisionCore:
             return self._new_trial(self._default, "default")
         if not self.scheduler.has_room():
             return None
+        proven = self._warm_start.next(self.history)
+        if proven is not None:
+            return self._new_trial(proven, SOURCE)
         config = self.searcher.suggest(number, self.history)
         if config is None:
             self._exhausted = True

@@ -65,6 +65,11 @@ class StudyFolder:
         return self.path / "logs"
 
     @property
+    def earlier(self) -> Path:
+        """The learning curves of earlier studies that this one began from."""
+        return self.path / "earlier"
+
+    @property
     def stop_request(self) -> Path:
         """Its presence asks the driver to stop after the running epochs."""
         return self.path / "stop"

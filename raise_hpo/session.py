@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raise_hpo.checkpoints import keep_best, sweep
+from raise_hpo.curves import CurveTable
 from raise_hpo.decide import DecisionCore, versions
 from raise_hpo.defaults import default_config
+from raise_hpo.earlier import keep_earlier, kept_earlier, load_earlier
 from raise_hpo.errors import UserError
 from raise_hpo.folder import DriverLock, StudyFolder, new_study_folder
 from raise_hpo.history import Config, History
@@ -77,6 +79,7 @@ class Session:
         self.slots = slots
         self.view_maker = view
         self.default: Config | None = default_config(study, trainable)
+        self.earlier: tuple[CurveTable, ...] = ()
 
     @classmethod
     def start(
@@ -86,12 +89,15 @@ class Session:
         """A new study in a folder of its own; everything that can be checked before training is checked first.
 
         Raises:
-            UserError: The trainable, its configuration or its data cannot be used, or the name is taken.
+            UserError: The trainable, its configuration or its data, or an earlier study cannot be used, or the name is
+                taken.
         """
         found = _checked_trainable(study, trainable)
         session = cls(study, StudyFolder(Path()), found, slots, view)
+        session.earlier = load_earlier(study)
         session.folder = new_study_folder(name or study.name, numbered=name is None)
         session.folder.study_file.write_text(study.to_yaml())
+        keep_earlier(session.folder, session.earlier)
         return session
 
     @classmethod
@@ -109,7 +115,9 @@ class Session:
                 f"study {folder.name} is finished ({history.why}); see it with 'raise-hpo report {folder.name}'"
             )
         study = StudySpec.model_validate(history.study)
-        return cls(study, folder, _checked_trainable(study, trainable), slots, view)
+        session = cls(study, folder, _checked_trainable(study, trainable), slots, view)
+        session.earlier = kept_earlier(folder)
+        return session
 
     def run(self) -> History:
         """Run to the end, or until a stop or an interrupt; the history then. Resumable after whatever ends it.
@@ -143,7 +151,7 @@ class Session:
                 for view in views:
                     view.event(event)
 
-        core = DecisionCore(self.study, log, self.default, events=before)
+        core = DecisionCore(self.study, log, self.default, events=before, earlier=self.earlier)
         tracker = Tracker(self.folder, self.study.tracking.mlflow)
         with self.view_maker(lambda: core.history, self.folder.name) as view:
             views.append(view)

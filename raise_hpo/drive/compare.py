@@ -15,6 +15,7 @@ from raise_hpo.drive.forecast import Forecast, forecast
 from raise_hpo.drive.scaling import Scaling, scaling
 from raise_hpo.drive.simulator import Costs
 from raise_hpo.drive.study_curves import Curves, beyond
+from raise_hpo.earlier import load_earlier
 from raise_hpo.errors import UserError
 from raise_hpo.history import Config
 from raise_hpo.names import resolve_trainable
@@ -77,10 +78,11 @@ class Comparison:
     def simulate(self, studies: list[StudySpec], slots: list[int], seeds: int) -> Iterator[Forecast]:
         """Simulate each study on each number of slots with each seed, one after another."""
         for study in studies:
+            earlier = load_earlier(study)
             seeded = [study.changed(seed=study.seed + number) for number in range(seeds)]
             for count in slots:
                 for each in seeded:
-                    self.runs.append(forecast(each, self.curves, count, self.costs, self.default))
+                    self.runs.append(forecast(each, self.curves, count, self.costs, self.default, earlier))
                     yield self.runs[-1]
 
     def compare_scaling(self, slots: list[int], chunk: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from raise_hpo.curves import CurveTable
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.simulator import Costs, Simulator, VirtualClock
 from raise_hpo.drive.study_curves import Curves
@@ -46,8 +48,9 @@ class Forecast:
 
 
 def forecast(
-    study: StudySpec, curves: Curves, slots: int, costs: Costs | None = None, default: Config | None = None
-) -> Forecast:
+    study: StudySpec, curves: Curves, slots: int, costs: Costs | None = None, default: Config | None = None,
+    earlier: Sequence[CurveTable] = (),
+) -> Forecast:  # fmt: skip
     """Run a study on a virtual clock.
 
     Args:
@@ -56,10 +59,11 @@ def forecast(
         slots: Trials at a time.
         costs: What is not training.
         default: The default configuration, which a study runs first.
+        earlier: The learning curves of earlier studies that the study begins from.
     """
     costs = costs or Costs()
     clock = VirtualClock(costs.start_seconds)
-    core = DecisionCore(study, lambda events: None, default, clock=clock)
+    core = DecisionCore(study, lambda events: None, default, clock=clock, earlier=earlier)
     core.begin(study.name, slots, {})
     simulator = Simulator(core, curves.metrics, slots, clock, curves.seconds, costs, study.seed)
     simulator.run()

@@ -11,6 +11,7 @@ from raise_hpo.space import SearchSpace, SpaceError
 from raise_hpo.study.messages import Mistake, StudyError, more, told
 from raise_hpo.study.model import StudySpec
 from raise_hpo.study.overrides import Override, apply_to_space, apply_to_study, read_override, refuse_ambiguous
+from raise_hpo.study.sources import absolute_sources
 from raise_hpo.yaml_source import Document, load_yaml
 
 
@@ -81,6 +82,8 @@ def _with_absolute_paths(document: Document) -> dict[str, Any]:
     data = dict(document.data)
     if isinstance(data.get("data"), dict):
         data["data"] = absolute_data(data["data"], folder)
+    if "warm_start" in data:
+        data["warm_start"] = absolute_sources(data["warm_start"], folder)
     if isinstance(data.get("search_space"), str):
         data["search_space"] = _space_name(document, folder)
     if isinstance(data.get("trainable"), str) and ":" in data["trainable"]:

@@ -16,6 +16,7 @@ from raise_hpo.study.choices import Scheduler, Searcher, Stopper, name_of
 from raise_hpo.study.messages import Mistake, StudyError, mistakes_in
 from raise_hpo.study.objectives import PrimaryObjective, all_of, unable
 from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Settings, Tracking
+from raise_hpo.study.sources import written_out
 from raise_hpo.yaml_source import dump_yaml
 
 
@@ -89,6 +90,7 @@ class StudySpec(Settings):
     config: Annotated[dict[str, Any], AfterValidator(_plain_config)] = Field(default_factory=dict)
     data: Annotated[dict[str, Any], AfterValidator(_absolute_data)] = Field(default_factory=dict)
     default: bool = True
+    warm_start: Annotated[list[str], PlainValidator(written_out)] = Field(default_factory=list)
     limits: Limits = Limits()
     checkpoints: Checkpoints = Checkpoints()
     tracking: Tracking = Tracking()
