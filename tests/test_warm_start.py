@@ -187,7 +187,7 @@ WIDE = {
     "lr": "loguniform(1e-4, 1e-1)", "dropout": "uniform(0, 0.5)", "layers": "randint(1, 6)",
     "width": "choice([16, 32, 64, 128])", "decay": "loguniform(1e-6, 1e-2)",
 }  # fmt: skip
-SEEDS = range(60)
+SEEDS = range(40)
 
 
 class Bowl:
@@ -237,10 +237,8 @@ def epochs_to(level: float, mean: NDArray[np.float64]) -> int:
     return int(np.argmax(mean <= level)) + 1 if (mean <= level).any() else 10 * len(mean)
 
 
-@pytest.mark.parametrize("spent", [240])
-def test_a_misleading_study_costs_a_tenth_at_most(mean_progress: dict[str, NDArray[np.float64]], spent: int) -> None:
-    level = mean_progress["cold"][spent - 1]
-    assert epochs_to(level, mean_progress["misleading"]) <= 1.1 * spent
+def test_a_misleading_study_costs_a_tenth_at_most(mean_progress: dict[str, NDArray[np.float64]]) -> None:
+    assert epochs_to(mean_progress["cold"][239], mean_progress["misleading"]) <= 1.1 * 240
 
 
 def test_a_near_study_saves_a_third_at_least(mean_progress: dict[str, NDArray[np.float64]]) -> None:
