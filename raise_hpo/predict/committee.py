@@ -93,7 +93,7 @@ class QSVRPredictor(Committee):
         sampler: ``simulated_annealing`` or ``dwave``; the latter's answers differ from call to call.
 
     Raises:
-        UserError: The extra ``quantum`` is not installed, or D-Wave's service cannot be reached.
+        UserError: ``dwave`` is asked for, and its extra is not installed or D-Wave's service cannot be reached.
     """
 
     name = "qsvr"

@@ -16,14 +16,12 @@ def make_sampler(name: SamplerName, seed: int) -> tuple[Any, dict[str, Any]]:
     """A sampler and the options of its method ``sample``.
 
     Raises:
-        UserError: The packages are not installed, or D-Wave's service cannot be reached.
+        UserError: ``dwave`` is asked for, and its extra is not installed or D-Wave's service cannot be reached.
     """
     if name == "dwave":
         return _quantum_annealer(), {"num_reads": _READS_DWAVE}
-    try:
-        from dwave.samplers import SimulatedAnnealingSampler
-    except ImportError as error:
-        raise _not_installed("qsvr", error) from None
+    from dwave.samplers import SimulatedAnnealingSampler
+
     return SimulatedAnnealingSampler(), {"num_reads": _READS, "num_sweeps": _SWEEPS, "seed": seed}
 
 
@@ -31,7 +29,9 @@ def _quantum_annealer() -> Any:
     try:
         from dwave.system import DWaveSampler, EmbeddingComposite
     except ImportError as error:
-        raise _not_installed("qsvr with the sampler dwave", error) from None
+        raise UserError(
+            f"qsvr with the sampler dwave needs an extra ({error}): pip install 'raise-hpo[quantum]'"
+        ) from None
     try:
         return EmbeddingComposite(DWaveSampler())
     except Exception as error:
@@ -39,7 +39,3 @@ def _quantum_annealer() -> Any:
             f"qsvr: D-Wave's annealer cannot be used ({' '.join(str(error).split())}); "
             "set the token with 'dwave config create', or choose the sampler simulated_annealing"
         ) from None
-
-
-def _not_installed(what: str, error: ImportError) -> UserError:
-    return UserError(f"{what} needs an extra ({error}): pip install 'raise-hpo[quantum]'")
