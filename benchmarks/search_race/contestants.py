@@ -86,12 +86,12 @@ def missing(name: str) -> str | None:
 def versions(name: str) -> str:
     """The packages that a contestant is made of, with their versions."""
     if name in OURS:
-        return f"raise-hpo {_version('raise-hpo')}, code {_our_code()}"
+        return f"raise-hpo {_version('raise-hpo')}, code {our_code()}"
     return " ".join(f"{package} {_version(package)}" for package in PEERS[name].packages)
 
 
 @cache
-def _our_code() -> str:
+def our_code() -> str:
     """A short name of our algorithms' sources, so that results of different states of them are told apart."""
     home = Path(raise_hpo.__file__).parent
     folders = ("search", "schedule", "predict", "space")

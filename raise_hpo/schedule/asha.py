@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from raise_hpo.errors import UserError
 from raise_hpo.history import Decision
 from raise_hpo.schedule.base import Need, Scheduler
@@ -112,7 +114,17 @@ class ASHA(Scheduler):
         return trial, f"promoted at the rung of epoch {rung.epoch}: {rung.told(trial)}, {places_go_on(places)}"
 
     def need(self, trial: int, epoch: int) -> Need | None:
-        """The loss of the last place that goes on from the next rung."""
+        """The loss of the last place at the next rung that the trial can hope for."""
         rung = next((rung for rung in self._rungs.values() if rung.epoch > epoch), None)
-        needed = rung.needs(self._places(rung)) if rung else None
+        needed = rung.needs(self._hoped(rung)) if rung else None
         return Need(rung.epoch, needed) if rung and needed is not None else None
+
+    def _hoped(self, rung: Rung) -> int:
+        """How many of the trials at a rung may go on once one more has come and, in promotion, those after it.
+
+        Of trials that come later more may be worse than of those here: by one standard deviation of their number.
+        """
+        count, share = len(rung) + 1, 1 / self.reduction_factor
+        if self.mode == "stopping":
+            return max(1, int(count * share))
+        return math.ceil(count * share + math.sqrt(count * share * (1 - share)))

@@ -1,0 +1,1 @@
+"""Schedulers with and without the stopper, on the same trials."""
