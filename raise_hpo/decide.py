@@ -74,9 +74,7 @@ class DecisionCore:
         self.stopper = make_stopper(
             study.stopper.name, study.space, study.seed, study.max_epochs, earlier, **study.stopper.options
         )
-        self._warm_start = WarmStart(
-            earlier, study.space, default if study.default else None, self.scheduler.rungs, study.max_epochs
-        )
+        self._warm_start = WarmStart(earlier, study.space, default, self.scheduler.rungs, study.max_epochs)
         self.budget = BudgetWatch(study, self.history, clock)
         self._log_events = log
         self._default = default if study.default else None

@@ -41,8 +41,21 @@ def keep_earlier(folder: StudyFolder, earlier: Sequence[CurveTable]) -> None:
         table.write(folder.earlier / f"{place}-{table.name}.parquet")
 
 
-def kept_earlier(folder: StudyFolder) -> tuple[CurveTable, ...]:
-    """The curves that `keep_earlier` wrote, in their order."""
-    files = {int(file.stem.partition("-")[0]): file for file in folder.earlier.glob("*-*.parquet")}
-    tables = (CurveTable.read(files[place]) for place in sorted(files))
+def kept_earlier(folder: StudyFolder, count: int) -> tuple[CurveTable, ...]:
+    """The curves that `keep_earlier` wrote, in their order.
+
+    Args:
+        folder: The study's folder.
+        count: How many sources the study has.
+
+    Raises:
+        UserError: They are not all there, or cannot be read; a study that went on without them would go another way.
+    """
+    files = {file.stem.partition("-")[0]: file for file in folder.earlier.glob("*-*.parquet")}
+    missing = [place for place in map(str, range(count)) if place not in files]
+    if missing:
+        raise UserError(
+            f"{folder.earlier}: {missing[0]}-….parquet is missing, the curves of an earlier study that this one needs"
+        )
+    tables = (CurveTable.read(files[str(place)]) for place in range(count))
     return tuple(replace(table, name=table.name.partition("-")[2]) for table in tables)

@@ -107,7 +107,8 @@ class Session:
         """A study that was stopped, interrupted or killed, from its journal.
 
         Raises:
-            UserError: The study is finished, has no sound journal, or its trainable or data cannot be used.
+            UserError: The study is finished, has no sound journal, lacks the curves of an earlier study, or its
+                trainable or data cannot be used.
         """
         history = folder.history()
         if history.state == "finished":
@@ -116,7 +117,7 @@ class Session:
             )
         study = StudySpec.model_validate(history.study)
         session = cls(study, folder, _checked_trainable(study, trainable), slots, view)
-        session.earlier = kept_earlier(folder)
+        session.earlier = kept_earlier(folder, len(study.warm_start))
         return session
 
     def run(self) -> History:

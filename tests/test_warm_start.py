@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from raise_hpo.curves import CurveTable
 from raise_hpo.decide import DecisionCore
@@ -20,12 +20,17 @@ from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import Config, History
 from raise_hpo.journal import Event
-from raise_hpo.search.warm import SOURCE, WarmStart, chains
+from raise_hpo.search.transfer import Transfer
+from raise_hpo.search.warm import SOURCE, WarmStart, best_of
 from raise_hpo.space import SearchSpace
 from raise_hpo.study import StudySpec, load_study_file
 
 from .helpers import DEFAULT, SPACE, decisions, spec
 from .report.studies import make_study
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import warm_start
 
 OLD = SearchSpace.parse(
     {
@@ -63,36 +68,88 @@ def test_the_best_of_those_that_went_furthest_come_first() -> None:
     curves = [[0.1], [0.9, 0.5], [0.9, 0.3], [0.9, 0.4], [math.inf, math.inf], [0.9, 0.6]]
     configs = [{"lr": 10.0 ** -(row + 1) / 2, "layers": 1} for row in range(len(curves))]
     space = SearchSpace.parse({"lr": "loguniform(1e-7, 1.0)", "layers": "randint(1, 5)"})
-    assert chains([table(space, curves, configs)], space) == [[configs[2], configs[3], configs[1]]]
+    assert best_of(table(space, curves, configs), space) == [configs[2], configs[3], configs[1]]
 
 
-def test_equal_configurations_and_the_default_are_not_offered_twice() -> None:
+def test_equal_configurations_count_once() -> None:
     space = SearchSpace.parse(SPACE)
     one, other = {"lr": 0.01, "layers": 2}, {"lr": 0.02, "layers": 2}
-    old = table(space, [[0.1], [0.2], [0.3], [0.4]], [DEFAULT, one, one, other])
-    assert chains([old, old], space, DEFAULT) == [[one, other]]
+    assert best_of(table(space, [[0.1], [0.2], [0.3]], [one, one, other]), space) == [one, other]
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_configurations_of_a_near_space_are_valid_here(seed: int) -> None:
     rng = np.random.default_rng(seed)
     old = table(OLD, [[float(loss)] for loss in rng.random(12)], [OLD.sample(rng) for _ in range(12)])
-    (chain,) = chains([old], NEAR, {"lr": 0.001, "dropout": 0.1})
-    assert len(chain) == 3
-    for config in chain:
+    best = best_of(old, NEAR, {"lr": 0.001, "dropout": 0.1})
+    assert len(best) == 3
+    for config in best:
         NEAR.check(config)
         assert config["dropout"] == 0.1
 
 
 def test_values_are_moved_to_the_nearest_of_this_space() -> None:
     old = table(OLD, [[0.1]], [{"lr": 0.7, "layers": 8, "width": 256, "conv": "gnn"}])
-    (chain,) = chains([old], NEAR)
-    assert chain == [{"lr": 0.1, "layers": 4, "width": 128, "conv": "gnn", "bin_size": 32, "dropout": 0.25}]
+    expected = {"lr": 0.1, "layers": 4, "width": 128, "conv": "gnn", "bin_size": 32, "dropout": 0.25}
+    assert best_of(old, NEAR) == [expected]
 
 
 def test_what_is_forbidden_here_is_left_out() -> None:
     old = table(OLD, [[0.1]], [{"lr": 0.01, "layers": 4, "width": 32, "conv": "attention", "heads": 2}])
-    assert chains([old], NEAR) == []
+    assert best_of(old, NEAR) == []
+
+
+# Whether an earlier study is believed
+
+
+def rising(rows: int = 12, sign: float = 1.0, epochs: int = 3) -> CurveTable:
+    """An earlier study in which small learning rates were best, or large ones."""
+    rates = np.logspace(-4, -1, rows).tolist()
+    losses = [[sign * math.log10(rate) + 1 / epoch for epoch in range(1, epochs + 1)] for rate in rates]
+    return table(SearchSpace.parse(SPACE), losses, [{"lr": rate, "layers": 1} for rate in rates])
+
+
+def judged(old: CurveTable, losses: list[float], space: SearchSpace | None = None) -> float:
+    """The evidence of trials of rising learning rates."""
+    rates = np.logspace(-3.9, -1.1, len(losses)).tolist()
+    transfer = Transfer(old, space or SearchSpace.parse(SPACE), {}, 1)
+    return transfer.evidence([({"lr": rate, "layers": 3}, loss) for rate, loss in zip(rates, losses, strict=True)])
+
+
+def test_evidence_is_a_rank_correlation_in_standard_deviations() -> None:
+    ahead = [0.1, 0.2, 0.3, 0.9, 70.0]
+    assert judged(rising(), ahead) == pytest.approx(2.0)
+    assert judged(rising(), ahead[::-1]) == pytest.approx(-2.0)
+    assert judged(rising(sign=-1.0), ahead) == pytest.approx(-2.0)
+    assert judged(rising(), [0.2, 0.1, 0.3, 0.9, 70.0]) == pytest.approx(0.9 * 2)
+
+
+def test_too_few_trials_or_trainings_are_no_evidence() -> None:
+    assert judged(rising(), [0.1, 0.2, 0.3]) == 0.0
+    assert judged(rising(rows=7), [0.1, 0.2, 0.3, 0.9]) == 0.0
+    assert judged(rising(rows=8), [0.1, 0.2, 0.3, 0.9]) == pytest.approx(math.sqrt(3))
+
+
+def test_what_is_the_same_in_all_trainings_is_no_evidence() -> None:
+    same = [{"lr": 0.01, "layers": 1}] * 9
+    assert judged(table(SearchSpace.parse(SPACE), [[float(row)] for row in range(9)], same), [1.0, 2.0, 3.0, 4.0]) == 0
+    assert judged(table(SearchSpace.parse(SPACE), [[1.0]] * 9), [1.0, 2.0, 3.0, 4.0]) == 0
+
+
+def test_diverged_trainings_count_as_the_worst() -> None:
+    old = rising()
+    old.losses[-4:] = math.inf
+    assert judged(old, [0.1, 0.2, 0.3, 0.9, 70.0]) > 1.5
+
+
+def test_evidence_does_not_depend_on_when_it_was_asked_for() -> None:
+    transfer = Transfer(rising(), SearchSpace.parse(SPACE), {}, 1)
+    rng = np.random.default_rng(2)
+    space = SearchSpace.parse(SPACE)
+    trials = [(space.sample(rng), float(rng.random())) for _ in range(40)]
+    for known in range(41):
+        assert transfer.evidence(trials[:known]) == Transfer(rising(), space, {}, 1).evidence(trials[:known])
+    assert transfer.evidence(trials) == transfer.evidence(trials[:30])
 
 
 # In a study
@@ -102,7 +159,7 @@ def run(study: StudySpec, curve: Any, earlier: list[CurveTable], **how: Any) -> 
     events: list[Event] = []
     clock = VirtualClock()
     core = DecisionCore(study, events.extend, how.get("default"), clock=clock, earlier=earlier)
-    core.begin("warm", 1, {})
+    core.begin("warm", how.get("slots", 1), {})
     Simulator(core, curve, how.get("slots", 1), clock).run()
     return events
 
@@ -111,49 +168,93 @@ def slope(config: Config, epoch: int) -> dict[str, float]:
     return {"val_loss": math.log10(config["lr"]) + 1 / epoch}
 
 
-def old_study(best_first: bool) -> CurveTable:
-    """Three configurations; the earlier study found small learning rates best, or large ones."""
-    rates = [1e-4, 2e-4, 4e-4] if best_first else [0.1, 0.08, 0.06]
-    return table(SearchSpace.parse(SPACE), [[0.1], [0.2], [0.3]], [{"lr": rate, "layers": 1} for rate in rates])
+def tried(events: list[Event]) -> list[tuple[int, float]]:
+    """Numbers and learning rates of the trials that are earlier studies' configurations."""
+    found = [event for event in events if event["event"] == "suggested" and event["source"] == SOURCE]
+    return [(event["trial"], pytest.approx(event["config"]["lr"])) for event in found]
 
 
-def tried(events: list[Event]) -> list[float]:
-    return [event["config"]["lr"] for event in events if event["event"] == "suggested" and event["source"] == SOURCE]
+RATES = np.logspace(-4, -1, 12).tolist()
 
 
-def test_a_helpful_study_is_followed() -> None:
-    events = run(spec(), slope, [old_study(best_first=True)], default=DEFAULT)
-    assert tried(events) == [1e-4, 2e-4, 4e-4]
+def test_a_helpful_study_is_followed_once_it_has_ordered_four_trials_rightly() -> None:
+    events = run(spec(), slope, [rising()], default=DEFAULT)
+    assert [rate for _, rate in tried(events)] == RATES[:3]
+    assert tried(events)[0][0] == 4
     history = History(events)
-    assert [trial.source for trial in history.trials[:2]] == ["default", SOURCE]
-    assert history.counts()["total"] == 20
+    assert history.trials[0].source == "default" and history.counts()["total"] == 20
     best = history.best()
     assert best is not None and best.source == SOURCE
 
 
-def test_a_misleading_study_costs_one_trial() -> None:
-    assert tried(run(spec(), slope, [old_study(best_first=False)], default=DEFAULT)) == [0.1]
+def test_a_misleading_study_costs_nothing_once_it_is_seen_through() -> None:
+    assert tried(run(spec(), slope, [rising(sign=-1.0)], default=DEFAULT)) == []
 
 
-def test_each_study_is_asked_in_turn_and_no_more_than_five_are_tried() -> None:
+def test_a_study_that_says_nothing_costs_one_trial_in_ten_at_most() -> None:
+    assert tried(run(spec(), slope, [rising(rows=5, sign=-1.0)])) == [(9, 0.1)]
+    others = [rising(rows=rows, sign=-1.0) for rows in (5, 6, 7)]
+    for old, rate in zip(others, (0.1, 0.09, 0.08), strict=True):
+        old.configs[-1]["lr"] = rate
+    assert tried(run(spec(budget={"trials": 35}), slope, others)) == [(9, 0.1), (19, 0.09), (29, 0.08)]
+
+
+def test_with_many_slots_a_tenth_of_the_first_trials_is_of_earlier_studies() -> None:
+    events = run(spec(budget={"trials": 40}), slope, [rising()], slots=24)
+    assert tried(events)[0] == (9, RATES[0])
+    assert [number for number, _ in tried(events)][1] >= 24
+
+
+def test_no_more_than_five_are_tried_each_study_in_turn() -> None:
     def moved(factor: float) -> CurveTable:
-        rates = [{"lr": 1e-4 * factor * (1 + row), "layers": 1} for row in range(3)]
-        return table(SearchSpace.parse(SPACE), [[0.1], [0.2], [0.3]], rates)
+        old = rising()
+        for config in old.configs:
+            config["lr"] *= factor
+        return old
 
-    order = tried(run(spec(), slope, [moved(1.0), moved(1.1), moved(1.2)]))
-    assert order[:3] == pytest.approx([1e-4, 1.1e-4, 1.2e-4]) and len(order) == 5
+    order = [rate for _, rate in tried(run(spec(), slope, [moved(1.0), moved(1.01), moved(1.02)]))]
+    assert order[:3] == [RATES[0], 1.01 * RATES[0], 1.02 * RATES[0]] and len(order) == 5
 
 
 def test_a_trial_that_breaks_is_not_followed() -> None:
     def breaks(config: Config, epoch: int) -> dict[str, float]:
         return {"val_loss": math.nan} if config["lr"] == 1e-4 else slope(config, epoch)
 
-    assert tried(run(spec(), breaks, [old_study(best_first=True)])) == [1e-4]
+    assert [rate for _, rate in tried(run(spec(), breaks, [rising()]))] == [1e-4]
 
 
-@pytest.mark.parametrize("scheduler", [{"asha": {"mode": "promotion"}}, "hyperband", "none"])
+def test_one_that_comes_late_is_not_followed() -> None:
+    """The earlier study's best learning rate is bad here, whatever else it says."""
+
+    def trap(config: Config, epoch: int) -> dict[str, float]:
+        return {"val_loss": 9.0} if config["lr"] == 1e-4 else slope(config, epoch)
+
+    assert [rate for _, rate in tried(run(spec(), trap, [rising()]))] == [1e-4]
+
+
+def test_the_default_configuration_is_not_tried_twice() -> None:
+    default = {"lr": RATES[0], "layers": 1}
+    assert [rate for _, rate in tried(run(spec(), slope, [rising()], default=default))][:1] == RATES[1:2]
+    without = run(spec(default=False), slope, [rising()], default=default)
+    assert [rate for _, rate in tried(without)] == RATES[:3]
+
+
+def test_a_small_space_is_not_searched_twice() -> None:
+    space = {"lr": "choice([0.001, 0.01, 0.1])", "layers": "randint(1, 5)"}
+    old = SearchSpace.parse(space)
+    configs = list(old.grid(3))
+    earlier = [table(old, [[slope(config, 1)["val_loss"]] for config in configs], configs)]
+    events = run(spec(search_space=space, searcher="grid"), slope, earlier, default=configs[7])
+    suggested = [json.dumps(event["config"]) for event in events if event["event"] == "suggested"]
+    assert len(suggested) == len(set(suggested)) == len(configs) == 12
+
+
+SCHEDULERS: list[Any] = [{"asha": {"mode": "promotion"}}, "hyperband", "none", "curve"]
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_killed_anywhere_and_resumed_it_decides_the_same(scheduler: Any) -> None:
-    study, earlier = spec(scheduler=scheduler, budget={"trials": 12}), [old_study(best_first=True)]
+    study, earlier = spec(scheduler=scheduler, budget={"trials": 15}), [rising(), rising(rows=5, sign=-1.0)]
     undisturbed, rng = run(study, slope, earlier), random.Random(5)
     events: list[Event] = []
     done = False
@@ -167,10 +268,11 @@ def test_killed_anywhere_and_resumed_it_decides_the_same(scheduler: Any) -> None
         if not done:
             del events[len(events) - rng.randrange(3) :]
     assert decisions(events) == decisions(undisturbed)
+    assert tried(events)
 
 
 def test_an_offer_is_the_same_for_one_that_was_there_all_the_time() -> None:
-    space, earlier = SearchSpace.parse(SPACE), [old_study(best_first=True)]
+    space, earlier = SearchSpace.parse(SPACE), [rising(), rising(rows=5, sign=-1.0)]
     events = run(spec(), slope, earlier)
     there, history = WarmStart(earlier, space, None, (1, 3), 9), History()
     for event in events:
@@ -183,66 +285,21 @@ def test_an_offer_is_the_same_for_one_that_was_there_all_the_time() -> None:
 # What it costs and gains, over many studies
 
 
-WIDE = {
-    "lr": "loguniform(1e-4, 1e-1)", "dropout": "uniform(0, 0.5)", "layers": "randint(1, 6)",
-    "width": "choice([16, 32, 64, 128])", "decay": "loguniform(1e-6, 1e-2)",
-}  # fmt: skip
-SEEDS = range(40)
-
-
-class Bowl:
-    """A loss with one best point of the unit cube; trainings far from its learning rate are slow."""
-
-    def __init__(self, best: NDArray[np.float64]) -> None:
-        self.best = best
-        self.space = SearchSpace.parse(WIDE)
-
-    def __call__(self, config: Config, epoch: int) -> dict[str, float]:
-        unit = self.space.to_unit(config)
-        away = unit - self.best
-        floor = 0.02 + float((away**2 * np.array([3.0, 1.0, 0.7, 0.5, 0.5])).sum())
-        ripple = 0.01 * math.sin(97 * float(unit.sum()) + epoch)
-        return {"val_loss": floor + math.exp(-epoch / (2 + 6 * abs(away[0]))) + ripple}
-
-    def study(self, seed: int) -> CurveTable:
-        """40 random trainings."""
-        rng = np.random.default_rng(seed)
-        configs = [self.space.sample(rng) for _ in range(40)]
-        return table(
-            self.space, [[self(config, epoch)["val_loss"] for epoch in range(1, 28)] for config in configs], configs
-        )
-
-
-def progress(kind: str, seed: int) -> NDArray[np.float64]:
-    """The logarithm of the best loss after each epoch trained."""
-    rng = np.random.default_rng([99, seed])
-    best = rng.uniform(0.15, 0.85, 5)
-    earlier = {
-        "cold": [],
-        "near": [Bowl(np.clip(best + rng.normal(0, 0.05, 5), 0, 1))],
-        "misleading": [Bowl(np.where(best > 0.5, 0.0, 1.0))],
-    }[kind]
-    study = spec(search_space=WIDE, max_epochs=27, budget={"epochs": 300}, seed=seed, default=False)
-    events = run(study, Bowl(best), [bowl.study(seed) for bowl in earlier], slots=4)
-    losses = [event["metrics"]["val_loss"] for event in events if event["event"] == "reported"]
-    return np.log(np.minimum.accumulate(losses))[:300]
-
-
 @pytest.fixture(scope="module")
-def mean_progress() -> dict[str, NDArray[np.float64]]:
-    return {kind: np.mean([progress(kind, seed) for seed in SEEDS], axis=0) for kind in ("cold", "near", "misleading")}
+def progress() -> dict[str, Any]:
+    kinds = ("none", *warm_start.KINDS)
+    return {kind: np.array([warm_start.progress(kind, seed) for seed in range(40)]) for kind in kinds}
 
 
-def epochs_to(level: float, mean: NDArray[np.float64]) -> int:
-    return int(np.argmax(mean <= level)) + 1 if (mean <= level).any() else 10 * len(mean)
+@pytest.mark.parametrize("budget", warm_start.BUDGETS)
+@pytest.mark.parametrize("kind", ["misleading", "unrelated"])
+def test_a_study_that_does_not_help_costs_a_tenth_at_most(progress: dict[str, Any], kind: str, budget: int) -> None:
+    assert warm_start.share(budget, progress["none"], progress[kind]) <= 1.1
 
 
-def test_a_misleading_study_costs_a_tenth_at_most(mean_progress: dict[str, NDArray[np.float64]]) -> None:
-    assert epochs_to(mean_progress["cold"][239], mean_progress["misleading"]) <= 1.1 * 240
-
-
-def test_a_near_study_saves_a_third_at_least(mean_progress: dict[str, NDArray[np.float64]]) -> None:
-    assert epochs_to(mean_progress["cold"][239], mean_progress["near"]) <= 160
+@pytest.mark.parametrize("budget", [150, 240, 300])
+def test_a_near_study_saves_a_third_at_least(progress: dict[str, Any], budget: int) -> None:
+    assert warm_start.share(budget, progress["none"], progress["near"]) <= 2 / 3
 
 
 # Files and messages
@@ -251,14 +308,17 @@ def test_a_near_study_saves_a_third_at_least(mean_progress: dict[str, NDArray[np
 def test_curves_are_kept_for_a_resume(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     first = table(NEAR, [[0.5, 0.25], [0.75]], [NEAR.sample(rng) for _ in range(2)])
-    tables = [first, old_study(best_first=True)] * 6
+    tables = [first, rising()] * 6
     keep_earlier(StudyFolder(tmp_path), tables)
-    kept = kept_earlier(StudyFolder(tmp_path))
+    kept = kept_earlier(StudyFolder(tmp_path), 12)
     assert [each.name for each in kept] == ["old"] * 12
     for each, written in zip(kept, tables, strict=True):
         assert each.space == written.space and each.configs == written.configs
         assert np.array_equal(each.losses, written.losses, equal_nan=True)
-    assert kept_earlier(StudyFolder(tmp_path / "none")) == ()
+    assert kept_earlier(StudyFolder(tmp_path / "none"), 0) == ()
+    (tmp_path / "earlier" / "7-old.parquet").unlink()
+    with pytest.raises(UserError, match=r"earlier: 7-….parquet is missing, the curves of an earlier study"):
+        kept_earlier(StudyFolder(tmp_path), 12)
 
 
 def test_names_and_paths_are_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +333,7 @@ def test_names_and_paths_are_written_out(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir("/")
     again = StudySpec.model_validate(json.loads(json.dumps(study.resolved())))
     assert again.warm_start == expected and again == study
+    assert spec(warm_start="x.parquet").warm_start == spec(warm_start=["x.parquet", "/x.parquet"]).warm_start
     assert spec(warm_start="x.parquet").warm_start == ["/x.parquet"]
     assert load_study_file(file, ["warm_start=[]"]).warm_start == []
 
@@ -283,7 +344,7 @@ def test_an_earlier_study_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (earlier,) = load_earlier(spec(warm_start=["mlpf-1"]))
     history = folder.history()
     best = min((trial for trial in history.trials if trial.epoch == 9), key=lambda trial: trial.value or math.inf)
-    ((first, *_),) = chains([earlier], SearchSpace.parse({"lr": "loguniform(1e-4, 3e-2)"}))
+    first, *_ = best_of(earlier, SearchSpace.parse({"lr": "loguniform(1e-4, 3e-2)"}))
     assert first == {"lr": best.config["lr"]}
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Iterator
 
 from raise_hpo.history import Config, History
 from raise_hpo.search.base import Searcher
+from raise_hpo.search.moved import key
 from raise_hpo.space import SearchSpace
 
 
 class GridSearcher(Searcher):
     """Grid search, for few discrete dimensions: each combination once, in order; then there is none left.
+
+    One that was tried already, as the default configuration or an earlier study's, is left out.
 
     Args:
         space: The search space.
@@ -26,7 +29,13 @@ class GridSearcher(Searcher):
         self._made: list[Config] = []
 
     def suggest(self, trial: int, history: History) -> Config | None:
-        """The first combination that has not been suggested yet."""
-        position = self.position(history)
-        self._made += islice(self._left, max(position + 1 - len(self._made), 0))
-        return dict(self._made[position]) if position < len(self._made) else None
+        """The first combination that no trial has."""
+        taken = {key(each.config) for each in history.trials}
+        # Those before this place are taken: each suggestion went at least one further.
+        return next((dict(config) for config in self._from(self.position(history)) if key(config) not in taken), None)
+
+    def _from(self, place: int) -> Iterator[Config]:
+        yield from self._made[place:]
+        for config in self._left:
+            self._made.append(config)
+            yield config

@@ -19,7 +19,7 @@ def absolute_sources(value: Any, folder: Path) -> Any:
 
 
 def written_out(value: Any) -> list[str]:
-    """The sources as absolute paths; names are looked up among the studies here.
+    """The sources as absolute paths, each once; names are looked up among the studies here.
 
     What is absolute already is not looked at, so that a study can be read when its earlier studies are gone.
 
@@ -29,7 +29,7 @@ def written_out(value: Any) -> list[str]:
     sources = [value] if isinstance(value, str) else value
     if not isinstance(sources, list | tuple) or not all(isinstance(each, str) and each for each in sources):
         raise ValueError(f"is {shown(value)}, but must be a list of studies and of .csv or .parquet tables of curves")
-    return [_written_out(each) for each in sources]
+    return list(dict.fromkeys(map(_written_out, sources)))
 
 
 def _written_out(source: str) -> str:
