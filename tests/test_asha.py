@@ -59,3 +59,43 @@ def test_the_words_say_rank_places_and_what_is_needed() -> None:
     for trial, loss in enumerate([0.3, 0.1, 0.2, 0.5]):
         scheduler.on_report(trial, 1, loss)
     assert scheduler.decide(3, 1).why == "rung of epoch 1: 4th of 4, the best goes on (the rung needs 0.1)"
+
+
+@pytest.mark.parametrize("factor", [2, 2.5, 3, 4])
+def test_in_stopping_a_trial_needs_what_lets_it_go_on_when_it_comes_next(factor: float) -> None:
+    rng = random.Random(int(10 * factor))
+    losses: list[float] = []
+    for _ in range(40):
+        losses.append(rng.random())
+        for off, action in ((-1e-9, "continue"), (1e-9, "stop")):
+            scheduler = ASHA(max_epochs=27, reduction_factor=factor)
+            for trial, loss in enumerate(losses):
+                scheduler.on_report(trial, 1, loss)
+            need = scheduler.need(99, 0)
+            assert need is not None and need.rung == 1
+            scheduler.on_report(99, 1, need.loss + off)
+            assert scheduler.decide(99, 1).action == action
+
+
+def test_in_promotion_a_trial_that_may_still_be_promoted_has_what_it_needs() -> None:
+    missed, hopeless = 0, 0
+    for seed in range(200):
+        losses = random.Random(seed).sample(range(1000), 60)
+        scheduler = ASHA(max_epochs=27, mode="promotion")
+        for trial, loss in enumerate(losses[:20]):
+            scheduler.on_report(trial, 3, loss)
+        need = scheduler.need(99, 2)
+        assert need is not None
+        promoted = losses[20] <= sorted(losses)[19]
+        missed += promoted and losses[20] > need.loss
+        hopeless += losses[20] > need.loss
+    assert missed <= 0.1 * 200 / 3
+    assert hopeless > 0.4 * 200
+
+
+def test_a_rung_with_fewer_trials_than_places_needs_nothing() -> None:
+    scheduler = ASHA(max_epochs=27, mode="promotion")
+    assert scheduler.need(0, 1) is None
+    scheduler.on_report(1, 3, 0.5)
+    assert scheduler.need(0, 1) is None
+    assert scheduler.need(0, 9) is None, "past the last rung nobody is compared"

@@ -124,7 +124,7 @@ class ASHA(Scheduler):
 
         Of trials that come later more may be worse than of those here: by one standard deviation of their number.
         """
-        count, share = len(rung) + 1, 1 / self.reduction_factor
+        places = (len(rung) + 1) / self.reduction_factor
         if self.mode == "stopping":
-            return max(1, int(count * share))
-        return math.ceil(count * share + math.sqrt(count * share * (1 - share)))
+            return max(1, int(places))
+        return math.ceil(places + math.sqrt(places * (1 - 1 / self.reduction_factor)))
