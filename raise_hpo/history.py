@@ -182,9 +182,10 @@ class History:
         return {metric: trial.metrics[trial.epoch][metric] for metric, _ in self.objectives}
 
     def front(self) -> list[Trial]:
-        """The Pareto front: of the trials that went furthest, those that no other one betters in every objective.
+        """The Pareto front: of the trials that went furthest, those that no other one dominates.
 
-        Sorted by the primary objective, the best first. With one objective, the best trial and its equals.
+        A trial dominates another if it is as good in every objective and better in one. Sorted by the primary
+        objective, the best first. With one objective, the best trial and its equals.
         """
         there = self.furthest()
         return [there[index] for index in first_front([self.losses(trial) for trial in there])]

@@ -9,12 +9,30 @@ from typing import Any
 
 from raise_hpo.history import History, Trial
 from raise_hpo.report.figures import Figure, colour, figure, value_axis
-from raise_hpo.report.words import number
+from raise_hpo.report.words import counted, number, with_unit
 
 _MARGIN = 0.3
 """Room on either side of the trials that a picture is of, as a share of their range."""
 
 _SYMBOLS = {"front": "star", "default": "diamond"}
+
+
+def front_standing(members: int, history: History) -> str:
+    """With several objectives, the sentence about the Pareto front under the headline; empty with none on it."""
+    if not members:
+        return ""
+    further = " and ".join(metric for metric, _ in history.objectives[1:])
+    return f" With {further} as further objective, {counted(members, 'trial is', 'trials are')} on the Pareto front."
+
+
+def front_words(members: int) -> str:
+    """What the Pareto front is."""
+    one = members == 1
+    return (
+        f"{members} of the trials that went furthest {'is' if one else 'are'} such that no other is as good in every "
+        f"objective and better in one{'' if one else ': from each to another, a gain in one objective costs another'}. "
+        "Values of different epochs are not compared."
+    )
 
 
 def front_charts(history: History) -> dict[str, Figure]:
@@ -49,10 +67,13 @@ def _chart(history: History, metric: str, place: int) -> Figure | None:
 def _axis(metric: str, trials: Sequence[Trial], history: History) -> dict[str, Any]:
     """An axis that shows these trials well; others may lie outside."""
     values = [history.objective_values(trial)[metric] for trial in trials]
-    found = value_axis(metric, values)
+    found = value_axis(with_unit(metric), values)
     ends = [math.log10(end) if found.get("type") == "log" else end for end in (min(values), max(values))]
     margin = _MARGIN * (ends[1] - ends[0]) or 0.1 * abs(ends[0]) or 1.0
-    return {**found, "range": [ends[0] - margin, ends[1] + margin]}
+    low = ends[0] - margin
+    # No room is given to values below zero where there can be none, as of sizes and times.
+    low = max(low, -0.1 * margin) if found.get("type") != "log" and ends[0] >= 0 else low
+    return {**found, "range": [low, ends[1] + margin]}
 
 
 def _group(trial: Trial, furthest: int, front: list[Trial]) -> str:

@@ -14,7 +14,7 @@ from raise_hpo.history import Config, History, Trial
 from raise_hpo.report.curves import learning_curves, rungs
 from raise_hpo.report.facts import ORDER, Comparison, compare, cost, failures, front, ranking, turnaround
 from raise_hpo.report.figures import Figure, group_of
-from raise_hpo.report.front import front_charts
+from raise_hpo.report.front import front_charts, front_standing, front_words
 from raise_hpo.report.importance import Importance, importance, importance_chart
 from raise_hpo.report.parallel import parallel_coordinates
 from raise_hpo.report.plain import algorithm
@@ -63,7 +63,7 @@ def _content(history: History, folder: StudyFolder) -> dict[str, Any]:
     return {
         "name": history.name,
         "headline": _headline(history, compared),
-        "standing": _standing(history, compared) + _on_the_front(len(members), history),
+        "standing": _standing(history, compared) + front_standing(len(members), history),
         "setting": _setting(history),
         "tiles": _tiles(history),
         "metric": history.metric,
@@ -73,7 +73,9 @@ def _content(history: History, folder: StudyFolder) -> dict[str, Any]:
         "settings": _settings(compared),
         "default": compared.default,
         "objectives": history.objectives,
+        "metrics": [metric for metric, _ in history.objectives] or [history.metric],
         "front": members,
+        "front_words": front_words(len(members)),
         "figures": figures,
         "rungs": ", ".join(map(str, rungs(history))),
         "importance": found,
@@ -126,14 +128,6 @@ def _standing(history: History, compared: Comparison) -> str:
     if compared.default_value is None:
         return f"{told}; the default configuration has not reached that epoch."
     return f"{told}, the default configuration; no other trial that went as far did better."
-
-
-def _on_the_front(members: int, history: History) -> str:
-    """With several objectives, the sentence about the Pareto front."""
-    if not members:
-        return ""
-    further = " and ".join(metric for metric, _ in history.objectives[1:])
-    return f" With {further} as further objective, {counted(members, 'trial is', 'trials are')} on the Pareto front."
 
 
 def _setting(history: History) -> str:
@@ -196,10 +190,15 @@ def _row(trial: Trial, history: History) -> dict[str, Any]:
         "source": trial.source,
         "heir": f", heir of {trial.parent[0]} after epoch {trial.parent[1]}" if trial.parent else "",
         "epoch": trial.epoch,
-        "value": trial.value,
+        "values": _objective_values(trial, history),
         "config": trial.config,
         "why": trial.why if trial.state != "finished" else "all epochs are done",
     }
+
+
+def _objective_values(trial: Trial, history: History) -> list[float | None]:
+    """A trial's last value in each objective; None before its first report."""
+    return list(history.objective_values(trial).values()) if trial.values else [None] * len(history.objectives)
 
 
 def _failure(kind: str, trials: list[Trial], folder: StudyFolder) -> dict[str, Any]:

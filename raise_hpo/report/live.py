@@ -175,7 +175,8 @@ def _table(history: History, room: int) -> Table:
     table.add_column("trial", justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True, width=8)
     table.add_column("epoch", justify="right", no_wrap=True)
-    table.add_column(history.metric or "value", justify="right", no_wrap=True)
+    for metric in [metric for metric, _ in history.objectives] or ["value"]:
+        table.add_column(metric, justify="right", no_wrap=True)
     table.add_column("configuration", no_wrap=True, overflow="ellipsis", ratio=5)
     table.add_column("last decision", no_wrap=True, overflow="ellipsis", ratio=4)
     trials, best = _in_order(history), history.best()
@@ -200,6 +201,12 @@ def _origin(trial: Trial) -> str:
     return "default: " if trial.is_default else ""
 
 
+def _values(trial: Trial, history: History, best: bool) -> list[Text]:
+    """A trial's last value in each objective, the primary one first."""
+    further = [trial.metrics[trial.epoch][name] if trial.values else None for name, _ in history.objectives[1:]]
+    return [Text(number(trial.value), style="green" if best else ""), *[Text(number(value)) for value in further]]
+
+
 def _row(trial: Trial, history: History, best: bool) -> list[Text]:
     mark = "★ " if best else ""
     config = _origin(trial) + short_config(trial.config)
@@ -209,7 +216,7 @@ def _row(trial: Trial, history: History, best: bool) -> list[Text]:
         Text(f"{mark}{trial.number}", style="green" if best else ""),
         Text(trial.state, style=_STYLES[trial.state]),
         Text(f"{trial.epoch}/{history.max_epochs}"),
-        Text(number(trial.value), style="green" if best else ""),
+        *_values(trial, history, best),
         Text(config),
         Text(" ".join(why.split()), style="red" if trial.failure else "dim"),
     ]

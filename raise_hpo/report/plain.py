@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,19 +14,19 @@ from raise_hpo.journal import Event
 from raise_hpo.report.words import number, short_config
 
 
-def event_line(event: Event, metric: str | None = None) -> str:
+def event_line(event: Event, metrics: Sequence[str] = ()) -> str:
     """An event in words, after its local time: ``12:03:04 trial 5 epoch 3 stop: rung of epoch 3: …``.
 
     Args:
         event: The event.
-        metric: The objective; a report then tells that metric only.
+        metrics: The objectives' metrics; a report then tells only those.
     """
     stamp = time.strftime("%H:%M:%S", time.localtime(event["time"])) if "time" in event else "--:--:--"
-    words = _WORDS[event["event"]](event, metric) if event["event"] in _WORDS else str(event["event"])
+    words = _WORDS[event["event"]](event, metrics) if event["event"] in _WORDS else str(event["event"])
     return f"{stamp} {' '.join(words.split())}"
 
 
-def _study(event: Event, metric: str | None) -> str:
+def _study(event: Event, metrics: Sequence[str]) -> str:
     study = event["study"]
     return (
         f"study {event['name']}: {algorithm(study['searcher'])}, {algorithm(study['scheduler'])}, up to "
@@ -39,61 +39,64 @@ def algorithm(written: str | Mapping[str, Any]) -> str:
     return written if isinstance(written, str) else next(iter(written))
 
 
-def _suggested(event: Event, metric: str | None) -> str:
-    source = "is the default configuration" if event["source"] == "default" else f"suggested by {event['source']}"
+def _suggested(event: Event, metrics: Sequence[str]) -> str:
+    source = _SOURCES.get(event["source"], f"suggested by {event['source']}")
     if (parent := event.get("parent")) is not None:
         source = f"is an heir of trial {parent['trial']} after epoch {parent['epoch']}, {parent['why']}"
     return f"trial {event['trial']} {source}: {short_config(event['config'])}"
 
 
-def _started(event: Event, metric: str | None) -> str:
+_SOURCES = {"default": "is the default configuration", "warm_start": "has an earlier study's configuration"}
+
+
+def _started(event: Event, metrics: Sequence[str]) -> str:
     after = f" after epoch {event['epoch']}" if event["epoch"] else ""
     again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
     return f"trial {event['trial']} started on {event['node']} slot {event['slot']}{after}{again}"
 
 
-def _reported(event: Event, metric: str | None) -> str:
-    metrics = event["metrics"]
-    shown = {metric: metrics[metric]} if metric in metrics else metrics
+def _reported(event: Event, metrics: Sequence[str]) -> str:
+    told = event["metrics"]
+    shown = {name: told[name] for name in metrics if name in told} or told
     values = " ".join(f"{name} {number(float(value))}" for name, value in shown.items())
     return f"trial {event['trial']} epoch {event['epoch']} {values}"
 
 
-def _checkpointed(event: Event, metric: str | None) -> str:
+def _checkpointed(event: Event, metrics: Sequence[str]) -> str:
     return f"trial {event['trial']} checkpoint after epoch {event['epoch']}: {event['path']}"
 
 
-def _decided(event: Event, metric: str | None) -> str:
+def _decided(event: Event, metrics: Sequence[str]) -> str:
     return f"trial {event['trial']} epoch {event['epoch']} {event['decision']}: {event['why']}"
 
 
-def _finished(event: Event, metric: str | None) -> str:
+def _finished(event: Event, metrics: Sequence[str]) -> str:
     return f"trial {event['trial']} finished with {number(event['value'])}"
 
 
-def _failed(event: Event, metric: str | None) -> str:
+def _failed(event: Event, metrics: Sequence[str]) -> str:
     again = "; it is tried again" if event["retry"] else ""
     return f"trial {event['trial']} failed ({event['kind']}): {event['cause']}{again}"
 
 
-def _guarded(event: Event, metric: str | None) -> str:
+def _guarded(event: Event, metrics: Sequence[str]) -> str:
     compared = f"rank correlation {event['rank']:.3f}, the last value's {event['last']:.3f}, {event['curves']} curves"
     return f"study predicts epoch {event['rung']} from epoch {event['epoch']} by {event['predictor']}: {compared}"
 
 
-def _exhausted(event: Event, metric: str | None) -> str:
+def _exhausted(event: Event, metrics: Sequence[str]) -> str:
     return f"study starts no new trials: {event['why']}"
 
 
-def _stopped(event: Event, metric: str | None) -> str:
+def _stopped(event: Event, metrics: Sequence[str]) -> str:
     return f"study {event['state']}: {event['why']}"
 
 
-def _resumed(event: Event, metric: str | None) -> str:
+def _resumed(event: Event, metrics: Sequence[str]) -> str:
     return f"study resumed, {event.get('slots', 1)} trials at a time"
 
 
-_WORDS: dict[str, Callable[[Event, str | None], str]] = {
+_WORDS: dict[str, Callable[[Event, Sequence[str]], str]] = {
     "study": _study, "suggested": _suggested, "started": _started, "reported": _reported, "checkpointed": _checkpointed,
     "decided": _decided, "finished": _finished, "failed": _failed, "guarded": _guarded,
     "exhausted": _exhausted, "stopped": _stopped, "resumed": _resumed,
@@ -137,7 +140,7 @@ class PlainView:
             return
         if self._report and kind in ("decided", "finished") and event["trial"] == self._report["trial"]:
             verdict = f"{event['decision']}: {event['why']}" if kind == "decided" else "finished"
-            self._print(f"{event_line(self._report, self.history().metric)} {verdict}")
+            self._print(f"{event_line(self._report, self._objectives())} {verdict}")
             self._report = None
             return
         self._tell_report()
@@ -146,10 +149,13 @@ class PlainView:
         else:
             self._print(event_line(event))
 
+    def _objectives(self) -> list[str]:
+        return [metric for metric, _ in self.history().objectives]
+
     def _tell_report(self) -> None:
         report, self._report = self._report, None
         if report:
-            self._print(event_line(report, self.history().metric))
+            self._print(event_line(report, self._objectives()))
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)

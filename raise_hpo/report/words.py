@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_UNITS = {
+    "inference_seconds": "s per sample",
+    "seconds": "s per epoch",
+    "samples_per_second": "samples per s",
+    "energy_joule": "J per epoch",
+}
+
 
 def number(value: Any, digits: int = 4) -> str:
     """A number with so many significant digits, a whole one with all; true, false as in YAML, a dash for nothing."""
@@ -17,6 +24,11 @@ def number(value: Any, digits: int = 4) -> str:
     if isinstance(value, int) or (value.is_integer() and 10**digits <= abs(value) < 1e9):
         return f"{value:.0f}"
     return f"{value:.{digits}g}"
+
+
+def with_unit(metric: str) -> str:
+    """A metric's name with its unit, where it is one that every trial has; others have units of their own."""
+    return f"{metric} [{_UNITS[metric]}]" if metric in _UNITS else metric
 
 
 def duration(seconds: float) -> str:

@@ -18,9 +18,11 @@ from raise_hpo.checkpoints import drop_surplus, keep_best
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import Config
 from raise_hpo.journal import read
+from raise_hpo.report.front import front_words
 from raise_hpo.report.html import write_report
-from raise_hpo.report.live import render
+from raise_hpo.report.live import PlainView, render
 from raise_hpo.report.summary import closing_words, summary
+from raise_hpo.report.words import with_unit
 from raise_hpo.track.updates import Translator
 
 from .studies import curve, make_study
@@ -61,7 +63,7 @@ def test_the_report_has_a_chart_and_a_table_of_the_front(folder: StudyFolder) ->
     scored = [trial for trial in folder.history().trials if trial.values and trial.state != "failed"]
     assert drawn == len(scored)
     table = re.search(r'<table id="front">(.*?)</table>', page, re.DOTALL)
-    assert table and re.findall(r'<tr><td class="n">(\d+)</td>', table[1]) == [str(trial.number) for trial in front]
+    assert table and re.findall(r'<tr><td class="n">(\d+)\b', table[1]) == [str(trial.number) for trial in front]
     assert f"{len(front)} of the trials that went furthest" in text_of(page)
 
 
@@ -103,9 +105,41 @@ def test_one_objective_is_told_as_ever(finished: StudyFolder) -> None:
     assert "front" not in said(closing_words(summary(finished)))
 
 
-def test_the_live_table_counts_the_front(folder: StudyFolder) -> None:
+def test_the_live_table_counts_the_front_and_has_every_objective(folder: StudyFolder) -> None:
     history = folder.history()
-    assert f"{len(history.front())} trials on the Pareto front" in said(render(history, "x", 0.0, 40))
+    words = said(render(history, "x", 0.0, 40))
+    assert f"{len(history.front())} trials on the Pareto front" in words
+    assert re.search(r"epoch +val_loss +parameters +configuration", words)
+    best = history.front()[0]
+    assert re.search(rf"★ {best.number} +finished +9/9 +\S+ +{best.metrics[9]['parameters']:.0f} ", words)
+
+
+def test_plain_lines_tell_every_objective(folder: StudyFolder) -> None:
+    out = io.StringIO()
+    with PlainView(folder.history, Console(file=out, width=200, soft_wrap=True), "two") as view:
+        for event in read(folder.journal)[:13]:
+            view.event(event)
+    assert re.search(r"trial 0 epoch 1 val_loss \S+ parameters \d+ continue: ", out.getvalue())
+
+
+def test_the_table_of_all_trials_has_every_objective(folder: StudyFolder) -> None:
+    page = write_report(folder).read_text()
+    rows = re.findall(r'<td class="n" data-value="(\d+)/?.*?</tr>', page.split('class="trials"')[-1], re.DOTALL)
+    assert len(rows) == len(folder.history().trials)
+    trial = folder.history().best()
+    assert trial is not None
+    both = rf'data-value="{trial.value}">.*?</td>\s+<td class="n" data-value="{trial.metrics[9]["parameters"]}">'
+    assert re.search(both, page)
+
+
+def test_an_axis_has_the_unit_of_what_is_measured() -> None:
+    assert with_unit("inference_seconds") == "inference_seconds [s per sample]"
+    assert with_unit("parameters") == "parameters"
+
+
+@pytest.mark.parametrize(("members", "words"), [(1, "1 of the trials that went furthest is"), (3, "3 of the trials")])
+def test_the_front_is_told_in_numbers_that_agree(members: int, words: str) -> None:
+    assert front_words(members).startswith(words)
 
 
 def test_the_front_from_python(folder: StudyFolder) -> None:
