@@ -18,7 +18,7 @@ def table(records: Sequence[Record]) -> Iterator[str]:
     """One line for each task, scheduler and stopper."""
     yield (
         f"{'task':<22}{'scheduler':<16}{'stopper':<8}{'seeds':>5}{'trials':>7}{'epochs':>7}{'with':>7}"
-        f"{'saved':>22}{'wall time':>22}{'final':>8}{'change':>27}{'least':>8}{'change':>27}{'trusted':>9}{'stops':>7}"
+        f"{'saved':>25}{'wall time':>24}{'final':>8}{'change':>29}{'least':>8}{'change':>29}{'trusted':>9}{'stops':>7}"
     )
     for with_it, without in pairs(records):
         yield line(with_it, without)
@@ -52,11 +52,11 @@ def line(with_it: Sequence[Record], without: Sequence[Record]) -> str:
     judged = column(with_it, "judged").sum()
     trusted = f"{column(with_it, 'trusted').sum() / judged:.0%}" if judged else "-"
     changes = "".join(
-        f"{column(without, name).mean():>8.4f}{change(with_it, without, name):>27}" for name in ("final", "least")
+        f"{column(without, name).mean():>8.4f}{change(with_it, without, name):>29}" for name in ("final", "least")
     )
     return (
         f"{first['task']:<22}{first['scheduler']:<16}{first['stopper']:<8}{len(with_it):>5}{first['trials']:>7}"
-        f"{epochs.mean():>7.0f}{fewer.mean():>7.0f}{saved(with_it, without):>22}{wall(with_it, without):>22}"
+        f"{epochs.mean():>7.0f}{fewer.mean():>7.0f}{saved(with_it, without):>25}{wall(with_it, without):>24}"
         f"{changes}{trusted:>9}{column(with_it, 'stopped').mean():>7.1f}"
     )
 
