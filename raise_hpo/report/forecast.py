@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from raise_hpo.errors import UserError
-from raise_hpo.report.words import counted, duration, energy, number, percent
+from raise_hpo.report.words import counted, duration, number, percent
 
 _SHARES = ("1/8", "1/4", "1/2", "end")
 
@@ -27,7 +28,8 @@ def forecast_words(document: dict[str, Any]) -> RenderableType:
     seeds = len({run["seed"] for run in document["runs"]})
     over = f" simulated over {counted(document['trainings'], 'training')} of {document['curves']}"
     title = Text.assemble((document["study"], "bold"), over, f", medians of {seeds} simulations" if seeds > 1 else "")
-    parts: list[RenderableType] = [title, _forecasts(document)]
+    what = Text(f"Best {document['metric']} by 1/8, 1/4, 1/2 of the wall time and at its end, and what it costs")
+    parts: list[RenderableType] = [title, what, _forecasts(document)]
     if document["scaling"]:
         parts += [Text("\nTrials that take turns, when they load again on another slot (cold) and when not (warm)")]
         parts += [_scaling(document["scaling"])]
@@ -35,18 +37,20 @@ def forecast_words(document: dict[str, Any]) -> RenderableType:
 
 
 def _forecasts(document: dict[str, Any]) -> Table:
-    table = Table("algorithm")
-    metric = document["metric"]
-    for heading in ("slots", *[f"{metric}\nat {share}" for share in _SHARES[:-1]], f"{metric}\nat the end"):
-        table.add_column(heading, justify="right")
-    for heading in ("wall time", "node-hours", "energy", "idle", "trials", "epochs"):
-        table.add_column(heading, justify="right")
+    # On a narrow terminal, of 100 columns or so, the names fold and no figure is cut.
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    table.add_column("algorithm", min_width=9, overflow="fold")
+    powered = any(row["kwh"] for row in document["medians"])
+    for heading in ("slots", *[f"best\nat {share}" for share in _SHARES]):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("wall time", "node-\nhours", *(["energy\n(kWh)"] if powered else []), "idle", "trials", "epochs"):
+        table.add_column(heading, justify="right", no_wrap=True)
     before = None
     for row in document["medians"]:
         algorithm = f"{row['searcher']} + {row['scheduler']}"
         table.add_row(
             algorithm if algorithm != before else "", str(row["slots"]), *[number(value, 5) for value in row["best"]],
-            duration(row["seconds"]), number(row["node_hours"], 3), energy(row["kwh"]) if row["kwh"] else "-",
+            duration(row["seconds"]), number(row["node_hours"], 3), *([number(row["kwh"], 3)] if powered else []),
             percent(row["idle"]), number(float(row["trials"])), number(float(row["epochs"]), 6),
         )  # fmt: skip
         before = algorithm
@@ -54,9 +58,9 @@ def _forecasts(document: dict[str, Any]) -> Table:
 
 
 def _scaling(rows: list[dict[str, Any]]) -> Table:
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for heading in ("slots", "cold", "speed-up", "by the formula", "warm", "speed-up", "ideal"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         speed_ups = [f"{row[name]:.2f}" for name in ("cold", "predicted", "warm", "ideal")]
         table.add_row(

@@ -96,11 +96,14 @@ class Translator:
         update.tags["raise_hpo.best_config"] = _short(json.dumps(best.config))
 
     def _tell_front(self, found: dict[int | None, RunUpdate]) -> None:
-        """With several objectives, the runs of trials that came onto the Pareto front or left it."""
+        """With several objectives, who came onto the Pareto front or left it, and in the study's run who is on it."""
         front = {trial.number for trial in self.history.front()}
         for number in sorted(front ^ self._front):
             update = self._trial_update(self.history.trials[number], found)
             update.tags["raise_hpo.pareto"] = str(number in front).lower()
+        if front != self._front:
+            members = ", ".join(str(trial.number) for trial in self.history.front())
+            self._study_update(found).tags["raise_hpo.front"] = _short(members)
         self._front = front
 
     @staticmethod

@@ -179,10 +179,10 @@ def test_numbers_of_slots_and_costs_are_checked() -> None:
             changed_costs(Costs(), [wrong])
 
 
-def simulate(folder: Path, *arguments: str, **changes: Any) -> Any:
+def simulate(folder: Path, *arguments: str, columns: str = "200", **changes: Any) -> Any:
     (folder / "study.yaml").write_text(dump_yaml({**LINE, **changes}))
     command = ["simulate", str(folder / "study.yaml"), *arguments]
-    return CliRunner().invoke(app, command, catch_exceptions=True, env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, command, catch_exceptions=True, env={"COLUMNS": columns})
 
 
 def test_the_command_compares_schedulers_and_slots(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_the_command_compares_schedulers_and_slots(tmp_path: Path) -> None:
     for words in (
         "random + none",
         "random + asha",
-        "node-hours",
+        "node-",
         "idle",
         "rank correlation",
         "Left out",
@@ -208,6 +208,16 @@ def test_the_command_compares_schedulers_and_slots(tmp_path: Path) -> None:
         (scheduler, slots, seed) for scheduler in ("none", "asha") for slots in "28" for seed in "12"
     ]
     assert float(rows[0]["seconds"]) == pytest.approx(20 * 9 * 60 / 2 + 9 * 10)
+
+
+def test_no_figure_is_cut_on_a_narrow_terminal(tmp_path: Path) -> None:
+    table().write(tmp_path / "recorded.parquet")
+    options = ["--slots", "2,8", "--schedulers", "none,hyperband", "--seeds", "1", "--epoch-seconds", "600"]
+    curves = ["--curves", str(tmp_path / "recorded.parquet")]
+    for width, cost in (("100", "busy_watts=0"), ("110", "busy_watts=1500"), ("160", "busy_watts=1500")):
+        said = simulate(tmp_path, *curves, *options, "--cost", cost, columns=width)
+        assert said.exit_code == 0 and "…" not in said.output.partition("Costs:")[0], said.output
+        assert "epochs" in said.output and max(map(len, said.output.splitlines())) <= int(width)
 
 
 def test_the_command_prints_one_json_document(tmp_path: Path) -> None:

@@ -173,10 +173,12 @@ def test_mlflow_learns_who_is_on_the_front_however_events_are_cut(folder: StudyF
     events = read(folder.journal)
     front = {trial.number for trial in folder.history().front()}
     for size in (1, 7, len(events)):
-        translator, tags = Translator(), {}
+        translator, tags, told = Translator(), {}, ""
         for start in range(0, len(events), size):
             for update in translator.updates(events[start : start + size]):
                 if "raise_hpo.pareto" in update.tags:
                     tags[update.trial] = update.tags["raise_hpo.pareto"]
+                told = update.tags.get("raise_hpo.front", told)
         assert {trial for trial, value in tags.items() if value == "true"} == front
+        assert told == ", ".join(str(trial.number) for trial in folder.history().front())
         assert "false" in tags.values()
