@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # Trials are many and small: one thread each, as a study gives them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell that runs the tests in the background lets its processes ignore Ctrl-C, and ours would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
