@@ -86,9 +86,11 @@ class Task:
 
 
 TASKS = {
-    "mlpf_training": Task(SMALL, "val_loss", epochs=36, data=12),
-    "mlpf_architecture": Task({}, "val_loss", epochs=30, data=12),
-    "mlpf_holdout": Task({**SMALL, "num_graph_layers_energy": 0}, "val_loss_reg", 36, Events("qcd", 24, 24, 4, 200)),
+    "mlpf_training": Task({**SMALL, "batch_size": 24}, "val_loss", epochs=24, data=24),
+    "mlpf_architecture": Task({"batch_size": 24}, "val_loss", epochs=36, data=24),
+    "mlpf_holdout": Task(
+        {**SMALL, "num_graph_layers_energy": 0, "batch_size": 24}, "val_loss_reg", 30, Events("qcd", 24, 24, 4, 200)
+    ),
 }
 
 

@@ -11,14 +11,17 @@ from raise_hpo.history import Config, History
 from raise_hpo.predict.forecast import Curves, Forecast, default_rungs, forecast, renewals
 from raise_hpo.search.base import Searcher
 from raise_hpo.search.sobol import SobolSearcher
-from raise_hpo.search.surface import Surface, log_expected_improvement
+from raise_hpo.search.surface import Places, Surface, log_expected_improvement
 from raise_hpo.space import SearchSpace
 
 Array = NDArray[np.float64]
 
 _ROWS = 200
 _POOL = 300
-"""New configurations to choose from, half of them at random, half near the best."""
+"""New configurations to choose from, half of them at random, half near the best trials."""
+_PROMISING = 10
+_CLOSER = 100
+"""More to choose from, near the most promising of the pool."""
 _PENDING = 96
 _REACH = (0.02, 0.06, 0.15)
 _MARGIN = 0.01
@@ -127,10 +130,22 @@ class _Model:
         known = forecast(curves, count)
         self._known = known
         self._surface = Surface(*_rows(known, rng), theta)
-        self._pool = _pool(space, known, history, rng)
-        self._rows = curves.encode(self._pool)
+        self._slopes = _cost_slopes(curves, known, history)
+        self._take(_pool(space, known, history, rng))
+        best = np.argsort(-self._gain(), kind="stable")[:_PROMISING]
+        self._take(self._pool + _near(space, [self._pool[index] for index in best], _CLOSER, rng))
+
+    def _take(self, pool: list[Config]) -> None:
+        """Look at these configurations."""
+        self._pool = pool
+        self._rows = self._curves.encode(pool)
         self._places = self._surface.at(self._rows)
-        self._cost = _log_cost(curves, known, history, self._rows)
+
+    def _gain(self, tried: Places | None = None) -> Array:
+        """The logarithm of each one's expected improvement a second, given that others are being tried."""
+        deviation = self._places.deviation(tried)
+        gain = log_expected_improvement(self._places.mean, deviation, self._known.best - _MARGIN)
+        return gain - self._rows @ self._slopes
 
     def propose(self, history: History, rng: np.random.Generator) -> Config:
         """The pool's configuration with the largest expected improvement, given what is being tried."""
@@ -140,8 +155,7 @@ class _Model:
             if trial.number not in self._known.of and trial.number in self._curves.units and trial.state != "failed"
         ][-_PENDING:]
         tried = np.array([self._curves.units[number] for number in pending])
-        deviation = self._places.deviation(self._surface.at(tried) if pending else None)
-        gain = log_expected_improvement(self._places.mean, deviation, self._known.best - _MARGIN) - self._cost
+        gain = self._gain(self._surface.at(tried) if pending else None)
         taken = {_rounded(row) for row in self._curves.units.values()}
         free = (index for index in np.argsort(-gain, kind="stable") if _rounded(self._rows[index]) not in taken)
         best = next(free, None)
@@ -167,28 +181,35 @@ def _rows(known: Forecast, rng: np.random.Generator) -> tuple[Array, Array, Arra
 
 
 def _pool(space: SearchSpace, known: Forecast, history: History, rng: np.random.Generator) -> list[Config]:
-    """New configurations: half at random, half the best ones with some dimensions moved."""
-    best = [known.trials[row] for row in np.argsort(known.mean, kind="stable")[:8]]
-    units = np.array([space.to_unit(history.trials[number].config) for number in best])
-    points = units[rng.integers(len(units), size=_POOL // 2)]
+    """New configurations: half at random, half near the best trials."""
+    best = [history.trials[known.trials[row]].config for row in np.argsort(known.mean, kind="stable")[:8]]
+    drawn = [space.from_unit(point) for point in rng.random((_POOL // 2, len(space)))]
+    found = [config for config in drawn if not space.is_forbidden(config)] + _near(space, best, _POOL // 2, rng)
+    return found or [space.sample(rng)]
+
+
+def _near(space: SearchSpace, configs: list[Config], count: int, rng: np.random.Generator) -> list[Config]:
+    """So many configurations, less those that are forbidden, that are given ones with some dimensions moved."""
+    if not configs:
+        return []
+    units = np.array([space.to_unit(config) for config in configs])
+    points = units[rng.integers(len(units), size=count)]
     moved = rng.random(points.shape) < 0.6
-    points = np.clip(points + rng.choice(_REACH, size=(len(points), 1)) * rng.normal(size=points.shape) * moved, 0, 1)
-    found = [space.from_unit(point) for point in [*rng.random((_POOL - len(points), len(space))), *points]]
-    return [config for config in found if not space.is_forbidden(config)]
+    points = np.clip(points + rng.choice(_REACH, size=(count, 1)) * rng.normal(size=points.shape) * moved, 0, 1)
+    return [config for config in map(space.from_unit, points) if not space.is_forbidden(config)]
 
 
-def _log_cost(curves: Curves, known: Forecast, history: History, rows: Array) -> Array:
-    """Logarithm of the seconds an epoch of each row takes, up to a constant; zero where epochs tell no seconds."""
+def _cost_slopes(curves: Curves, known: Forecast, history: History) -> Array:
+    """By how much a configuration's columns raise the logarithm of an epoch's seconds; zeros if epochs tell none."""
     latest = zip(known.trials[-_ROWS:], known.places[-_ROWS:], strict=True)
     measured = {number: _seconds(history, number, curves.rungs[place]) for number, place in latest}
     there = {number: seconds for number, seconds in measured.items() if seconds is not None}
     if len(there) < curves.width + 2 or np.ptp(list(there.values())) == 0:
-        return np.zeros(len(rows))
+        return np.zeros(curves.width)
     units = np.column_stack([np.ones(len(there)), [curves.units[number] for number in there]])
     gram = units.T @ units + 0.1 * np.eye(units.shape[1])
-    weights = np.linalg.solve(gram, units.T @ np.log(list(there.values())))
-    cost: Array = np.column_stack([np.ones(len(rows)), rows]) @ weights
-    return cost
+    slopes: Array = np.linalg.solve(gram, units.T @ np.log(list(there.values())))[1:]
+    return slopes
 
 
 def _seconds(history: History, number: int, epochs: int) -> float | None:
