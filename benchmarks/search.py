@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BENCH_ENV = ROOT / ".venv-bench"
 RESULTS = ROOT / "benchmarks" / "results" / "search.jsonl"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 LEFT_OUT = """
 What this comparison leaves out
@@ -70,11 +71,10 @@ def numbers(text: str) -> list[int]:
 
 def use_bench_env() -> None:
     """Go on in the peers' environment if there is one, each process with one thread."""
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     python = BENCH_ENV / "bin" / "python"
     if python.exists() and Path(sys.prefix) != BENCH_ENV:
-        os.execve(python, [str(python), *sys.argv], {**os.environ, **threads})
-    os.environ.update(threads)
+        os.execve(python, [str(python), *sys.argv], {**os.environ, **ONE_THREAD})
+    os.environ.update(ONE_THREAD)
 
 
 def compete(options: argparse.Namespace) -> None:

@@ -14,6 +14,8 @@ import os
 import sys
 from pathlib import Path
 
+from search import ONE_THREAD, names
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "stopper.jsonl"
 
@@ -34,8 +36,7 @@ What this comparison leaves out
 
 
 def main() -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+    os.environ.update(ONE_THREAD)
     from raise_hpo.errors import UserError
 
     try:
@@ -58,10 +59,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--surrogate", choices=["gp", "nearest"], default="gp")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file that keeps the results, .jsonl")
     return parser.parse_args()
-
-
-def names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def compete(options: argparse.Namespace) -> None:

@@ -6,7 +6,6 @@ or from a study's journal. Where no study tells the search space, it is inferred
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,7 +19,7 @@ from raise_hpo.curve_files import READERS, write_parquet
 from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder, find_study
 from raise_hpo.history import History, Trial
-from raise_hpo.space import Config, SearchSpace
+from raise_hpo.space import Config, SearchSpace, config_key
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class CurveTable:
     @property
     def groups(self) -> NDArray[np.int64]:
         """A number for each row; rows of equal configuration share one, as they are trainings of the same thing."""
-        keys = [json.dumps(config, sort_keys=True) for config in self.configs]
+        keys = [config_key(config) for config in self.configs]
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         return np.array([numbers[key] for key in keys], dtype=np.int64)
 

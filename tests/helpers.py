@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raise_hpo.curves import CurveTable
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.simulator import Simulator, VirtualClock
 from raise_hpo.history import Config
@@ -42,15 +44,31 @@ def simulator(
     slots: int = 1,
     curve: Any = curve,
     start: float = 0.0,
+    default: Config | None = DEFAULT,
+    earlier: Sequence[CurveTable] = (),
 ) -> Simulator:
     """A simulator whose core logs to `events` and has `before` behind it."""
     clock = VirtualClock(start)
-    core = DecisionCore(study, events.extend, DEFAULT, clock=clock, events=before or [])
+    core = DecisionCore(study, events.extend, default, clock=clock, events=before or [], earlier=earlier)
     if before:
         core.go_on(slots)
     else:
         core.begin("simulated", slots, {})
     return Simulator(core, curve, slots, clock)
+
+
+def killed_and_resumed(study: StudySpec, rng: random.Random, reports: range, **how: Any) -> list[Event]:
+    """The events of a study, on one slot, whose driver is killed after so many reports, again and again."""
+    events: list[Event] = []
+    while True:
+        more: list[Event] = []
+        start = events[-1]["time"] if events else 0.0
+        done = simulator(study, more, before=list(events), start=start, **how).run(reports=rng.choice(reports))
+        events += more
+        if done:
+            return events
+        # A kill may tear the last lines off, down to the middle of a report and its decision.
+        del events[len(events) - rng.randrange(3) :]
 
 
 def decisions(events: list[Event]) -> list[tuple[Any, ...]]:

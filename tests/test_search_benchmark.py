@@ -12,6 +12,7 @@ import pytest
 
 from raise_hpo.errors import UserError
 from raise_hpo.space import SearchSpace
+from tests.tiny_table import write_tiny_table
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -80,15 +81,7 @@ def test_a_free_slot_is_filled_at_once_and_a_job_ends_where_it_should() -> None:
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    """A small table of learning curves."""
-    rng = np.random.default_rng(0)
-    path = tmp_path / "tiny.csv"
-    with path.open("w") as file:
-        print("lr,layers," + ",".join(f"loss_{epoch}" for epoch in range(EPOCHS)) + ",seconds_per_epoch", file=file)
-        for lr, layers in zip(10 ** rng.uniform(-4, -1, 40), rng.integers(1, 5, 40), strict=True):
-            losses = (np.log10(lr) + 2.5) ** 2 + 0.1 * layers + 1.0 / np.arange(1, EPOCHS + 1)
-            print(f"{lr},{layers}," + ",".join(map(str, losses)) + f",{layers}.5", file=file)
-    return path
+    return write_tiny_table(tmp_path / "tiny.csv", EPOCHS)
 
 
 def entries(table: Path, seeds: int = 2, kind: str = "nearest") -> list[runs.Entry]:

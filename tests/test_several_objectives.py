@@ -18,7 +18,7 @@ from raise_hpo.pareto import dominates
 from raise_hpo.schedule.asha import ASHA
 from raise_hpo.study import StudySpec, load_study_file
 
-from .helpers import DEFAULT, decisions, simulator, spec
+from .helpers import DEFAULT, decisions, killed_and_resumed, simulator, spec
 
 LOSS, SIZE = {"metric": "val_loss", "mode": "min"}, {"metric": "parameters", "mode": "min"}
 
@@ -152,16 +152,8 @@ def test_a_missing_or_broken_further_objective_is_a_failure() -> None:
 @pytest.mark.parametrize("mode", ["stopping", "promotion"])
 def test_killed_anywhere_and_resumed_it_decides_the_same(searcher: str, mode: str) -> None:
     study = spec(objective=[LOSS, SIZE], searcher=searcher, scheduler={"asha": {"mode": mode}}, budget={"trials": 18})
-    undisturbed, rng = run(study), random.Random(3)
-    events: list[Event] = []
-    done = simulator(study, events, curve=curve).run(reports=10)
-    while not done:
-        del events[len(events) - rng.randrange(3) :]
-        more: list[Event] = []
-        before, start = list(events), events[-1]["time"]
-        done = simulator(study, more, before=before, curve=curve, start=start).run(reports=rng.randrange(2, 20))
-        events += more
-    assert decisions(events) == decisions(undisturbed)
+    events = killed_and_resumed(study, random.Random(3), range(2, 20), curve=curve)
+    assert decisions(events) == decisions(run(study))
 
 
 def test_a_rung_lets_the_ends_of_the_front_go_on_before_its_middle() -> None:

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from raise_hpo.errors import UserError
+from tests.tiny_table import write_tiny_table
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -23,15 +23,7 @@ EPOCHS = 12
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    """A small table of learning curves whose first epochs tell their end."""
-    rng = np.random.default_rng(0)
-    path = tmp_path / "tiny.csv"
-    with path.open("w") as file:
-        print("lr,layers," + ",".join(f"loss_{epoch}" for epoch in range(EPOCHS)) + ",seconds_per_epoch", file=file)
-        for lr, layers in zip(10 ** rng.uniform(-4, -1, 40), rng.integers(1, 5, 40), strict=True):
-            losses = (np.log10(lr) + 2.5) ** 2 + 0.1 * layers + 1.0 / np.arange(1, EPOCHS + 1)
-            print(f"{lr},{layers}," + ",".join(map(str, losses)) + f",{layers}.5", file=file)
-    return path
+    return write_tiny_table(tmp_path / "tiny.csv", EPOCHS)
 
 
 def entry(table: Path, scheduler: str, stopper_name: str, seed: int = 1) -> runs.Entry:

@@ -25,7 +25,7 @@ from raise_hpo.search.warm import SOURCE, WarmStart, best_of
 from raise_hpo.space import SearchSpace
 from raise_hpo.study import StudySpec, load_study_file
 
-from .helpers import DEFAULT, SPACE, decisions, spec
+from .helpers import DEFAULT, SPACE, decisions, killed_and_resumed, spec
 from .report.studies import make_study
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
@@ -255,18 +255,8 @@ SCHEDULERS: list[Any] = [{"asha": {"mode": "promotion"}}, "hyperband", "none", "
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_killed_anywhere_and_resumed_it_decides_the_same(scheduler: Any) -> None:
     study, earlier = spec(scheduler=scheduler, budget={"trials": 15}), [rising(), rising(rows=5, sign=-1.0)]
-    undisturbed, rng = run(study, slope, earlier), random.Random(5)
-    events: list[Event] = []
-    done = False
-    while not done:
-        more: list[Event] = []
-        clock = VirtualClock(events[-1]["time"] if events else 0.0)
-        core = DecisionCore(study, more.extend, None, clock=clock, events=list(events), earlier=earlier)
-        core.go_on(1) if events else core.begin("warm", 1, {})
-        done = Simulator(core, slope, 1, clock).run(reports=rng.randrange(2, 9))
-        events += more
-        if not done:
-            del events[len(events) - rng.randrange(3) :]
+    undisturbed = run(study, slope, earlier)
+    events = killed_and_resumed(study, random.Random(5), range(2, 9), curve=slope, default=None, earlier=earlier)
     assert decisions(events) == decisions(undisturbed)
     assert tried(events)
 

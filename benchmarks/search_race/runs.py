@@ -58,7 +58,7 @@ def run(entry: Entry, limit: float) -> Record:
     """
     label, digest, *rest = entry.key()
     record: Record = dict(zip(("task", "table", "slots", "seed", "contestant"), (label, digest, *rest), strict=True))
-    task = _warm(entry.task)
+    task = warmed(entry.task)
     random.seed(entry.seed)
     np.random.seed(entry.seed)
     began = time.process_time()
@@ -85,7 +85,7 @@ def _regrets(entry: Entry, task: Task) -> Record:
 
 
 @cache
-def _warm(task: Task) -> Task:
+def warmed(task: Task) -> Task:
     """The task with its surrogate, which a process makes once and on no contestant's time."""
     task.regret(0.0)
     return task

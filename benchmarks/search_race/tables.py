@@ -35,7 +35,7 @@ def _regret_row(name: str, records: Sequence[Record]) -> str:
 def _cell(regrets: NDArray[np.float64]) -> str:
     if not np.isfinite(regrets).all():
         return "not all had reported"
-    drawn = regrets[_draws(len(regrets))]
+    drawn = regrets[draws(len(regrets))]
     low, high = np.quantile(np.median(drawn, axis=1), [0.05, 0.95])
     return f"{np.median(regrets):.4f} ({low:.4f}-{high:.4f})"
 
@@ -73,7 +73,7 @@ def log_ratios(theirs: Iterable[Record], own: Iterable[Record], floor: float) ->
 
 def geometric_mean(tasks: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     """The geometric mean over tasks of that over seeds, and its 5 % bound under resampling of seeds."""
-    drawn = np.mean([logs[_draws(len(logs))].mean(axis=1) for logs in tasks], axis=0)
+    drawn = np.mean([logs[draws(len(logs))].mean(axis=1) for logs in tasks], axis=0)
     mean = np.mean([logs.mean() for logs in tasks])
     return float(np.exp(mean)), float(np.exp(np.quantile(drawn, 0.05)))
 
@@ -122,6 +122,6 @@ def _median(records: Sequence[Record], share: str) -> float:
     return float(np.median(_regrets(records, share)))
 
 
-def _draws(count: int) -> NDArray[np.int64]:
+def draws(count: int) -> NDArray[np.int64]:
     """Indices of the bootstrap's resamples, shape (RESAMPLES, count), the same each time."""
     return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))

@@ -6,13 +6,12 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from search_race.contestants import our_code
 from search_race.ours import study
-from search_race.runs import Record, read
+from search_race.runs import Record, read, warmed
 from search_race.tasks import Task
 
 from raise_hpo.curves import CurveTable
@@ -88,7 +87,7 @@ def run(entry: Entry) -> Record:
 
     Seconds are simulated ones, except `thought`: the processor time of the whole simulation.
     """
-    task, earlier = _warm(entry.task), _earlier(entry) if entry.scheduler.endswith("warm") else ()
+    task, earlier = warmed(entry.task), _earlier(entry) if entry.scheduler.endswith("warm") else ()
     began = time.process_time()
     core, simulator = simulated(entry, earlier)
     thought = time.process_time() - began
@@ -158,13 +157,6 @@ def final(history: History) -> float:
 def least(history: History) -> float:
     """The least loss that any trial has reported, at any epoch."""
     return min(history.loss(value) for trial in history.trials for value in trial.values.values())
-
-
-@cache
-def _warm(task: Task) -> Task:
-    """The task with its surrogate, made once and on no study's time."""
-    task.regret(0.0)
-    return task
 
 
 def run_all(entries: Sequence[Entry], path: Path) -> list[Record]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from search_race.runs import Record
+from search_race.tables import draws
 
-RESAMPLES = 2000
 INTERVAL = 0.025, 0.975
 
 Floats = NDArray[np.float64]
@@ -84,16 +84,12 @@ def column(records: Sequence[Record], name: str) -> Floats:
 
 def ratio(one: Floats, other: Floats) -> tuple[float, float, float]:
     """The sum of one over that of the other, and its interval under resampling of pairs."""
-    drawn = _draws(len(one))
+    drawn = draws(len(one))
     low, high = np.quantile(one[drawn].sum(axis=1) / other[drawn].sum(axis=1), INTERVAL)
     return float(one.sum() / other.sum()), float(low), float(high)
 
 
 def mean(values: Floats) -> tuple[float, float, float]:
     """The mean and its interval under resampling."""
-    low, high = np.quantile(values[_draws(len(values))].mean(axis=1), INTERVAL)
+    low, high = np.quantile(values[draws(len(values))].mean(axis=1), INTERVAL)
     return float(values.mean()), float(low), float(high)
-
-
-def _draws(count: int) -> NDArray[np.int64]:
-    return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))

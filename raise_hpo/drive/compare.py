@@ -77,8 +77,8 @@ class Comparison:
 
     def simulate(self, studies: list[StudySpec], slots: list[int], seeds: int) -> Iterator[Forecast]:
         """Simulate each study on each number of slots with each seed, one after another."""
+        earlier = load_earlier(self.study)
         for study in studies:
-            earlier = load_earlier(study)
             seeded = [study.changed(seed=study.seed + number) for number in range(seeds)]
             for count in slots:
                 for each in seeded:

@@ -38,13 +38,11 @@ def forecast_words(document: dict[str, Any]) -> RenderableType:
 
 def _forecasts(document: dict[str, Any]) -> Table:
     # On a narrow terminal, of 100 columns or so, the names fold and no figure is cut.
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    table = _plain_table()
     table.add_column("algorithm", min_width=9, overflow="fold")
     powered = any(row["kwh"] for row in document["medians"])
-    for heading in ("slots", *[f"best\nat {share}" for share in _SHARES]):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("wall time", "node-\nhours", *(["energy\n(kWh)"] if powered else []), "idle", "trials", "epochs"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    _add_figures(table, "slots", *[f"best\nat {share}" for share in _SHARES], "wall time", "node-\nhours")
+    _add_figures(table, *(["energy\n(kWh)"] if powered else []), "idle", "trials", "epochs")
     before = None
     for row in document["medians"]:
         algorithm = f"{row['searcher']} + {row['scheduler']}"
@@ -57,10 +55,18 @@ def _forecasts(document: dict[str, Any]) -> Table:
     return table
 
 
-def _scaling(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-    for heading in ("slots", "cold", "speed-up", "by the formula", "warm", "speed-up", "ideal"):
+def _plain_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+
+
+def _add_figures(table: Table, *headings: str) -> None:
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
+
+
+def _scaling(rows: list[dict[str, Any]]) -> Table:
+    table = _plain_table()
+    _add_figures(table, "slots", "cold", "speed-up", "by the formula", "warm", "speed-up", "ideal")
     for row in rows:
         speed_ups = [f"{row[name]:.2f}" for name in ("cold", "predicted", "warm", "ideal")]
         table.add_row(

@@ -51,6 +51,7 @@ def _chart(history: History, metric: str, place: int) -> Figure | None:
         return None
     front = history.front()
     furthest = front[0].epoch
+    as_far = [trial for trial in scored if trial.epoch == furthest]
     groups: dict[str, list[Trial]] = {"stopped": [], "finished": [], "default": [], "front": []}
     for trial in scored:
         groups[_group(trial, furthest, front)].append(trial)
@@ -59,8 +60,8 @@ def _chart(history: History, metric: str, place: int) -> Figure | None:
     return figure(
         [*line, *points],
         height=380,
-        xaxis=_axis(metric, [trial for trial in scored if trial.epoch == furthest], history),
-        yaxis=_axis(history.metric, [trial for trial in scored if trial.epoch == furthest], history),
+        xaxis=_axis(metric, as_far, history),
+        yaxis=_axis(history.metric, as_far, history),
     )
 
 

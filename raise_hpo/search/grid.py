@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from raise_hpo.history import Config, History
 from raise_hpo.search.base import Searcher
-from raise_hpo.search.moved import key
-from raise_hpo.space import SearchSpace
+from raise_hpo.space import SearchSpace, config_key
 
 
 class GridSearcher(Searcher):
@@ -30,9 +29,11 @@ class GridSearcher(Searcher):
 
     def suggest(self, trial: int, history: History) -> Config | None:
         """The first combination that no trial has."""
-        taken = {key(each.config) for each in history.trials}
+        taken = {config_key(each.config) for each in history.trials}
         # Those before this place are taken: each suggestion went at least one further.
-        return next((dict(config) for config in self._from(self.position(history)) if key(config) not in taken), None)
+        return next(
+            (dict(config) for config in self._from(self.position(history)) if config_key(config) not in taken), None
+        )
 
     def _from(self, place: int) -> Iterator[Config]:
         yield from self._made[place:]

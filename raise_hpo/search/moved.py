@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,11 +24,6 @@ def moved(config: Config, space: SearchSpace, default: Config) -> Config | None:
         if space.is_active(name, found):
             found[name] = _value(name, dimension, (config, default))
     return found if space.contains(found) else None
-
-
-def key(config: Config) -> str:
-    """A text that only equal configurations share."""
-    return json.dumps(config, sort_keys=True)
 
 
 def _value(name: str, dimension: Dimension, sources: Sequence[Config]) -> Any:

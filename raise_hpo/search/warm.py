@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from raise_hpo.history import Config, History, Trial
-from raise_hpo.search.moved import key, moved
+from raise_hpo.search.moved import moved
 from raise_hpo.search.transfer import FEWEST, Transfer
-from raise_hpo.space import SearchSpace
+from raise_hpo.space import SearchSpace, config_key
 
 if TYPE_CHECKING:
     from raise_hpo.curves import CurveTable
@@ -63,9 +63,11 @@ class WarmStart:
 
     def next(self, history: History) -> Config | None:
         """The configuration that the next trial should have, or None if the searcher should propose one."""
-        if not self._studies or self._offered == _IN_ALL:
+        if not self._studies:
             return None
         self._read_on(history)
+        if self._offered == _IN_ALL:
+            return None
         for place in range(_A_STUDY):
             for best, transfer in self._studies:
                 if place < len(best) and self._is_due(best, place, transfer):
@@ -76,7 +78,7 @@ class WarmStart:
         """Note what was tried and reported since."""
         trials, reports = self._read
         for trial in history.trials[trials:]:
-            self._tried.setdefault(key(trial.config), trial.number)
+            self._tried.setdefault(config_key(trial.config), trial.number)
             self._offered += trial.source == SOURCE
         for number, epoch in history.reports[reports:]:
             if epoch == self._epoch:
@@ -90,12 +92,12 @@ class WarmStart:
             self._own.append((trial.config, loss))
 
     def _is_due(self, best: Sequence[Config], place: int, transfer: Transfer) -> bool:
-        if self._offered == _IN_ALL or key(best[place]) in self._tried:
+        if config_key(best[place]) in self._tried:
             return False
         evidence = transfer.evidence(self._own)
         if place == 0:
             return evidence >= _SURE or (evidence > -_SURE and self._may_be_unsure())
-        before = self._tried.get(key(best[place - 1]))
+        before = self._tried.get(config_key(best[place - 1]))
         return evidence > -_SURE and before is not None and self._did_well(before)
 
     def _may_be_unsure(self) -> bool:
@@ -121,7 +123,7 @@ def best_of(table: CurveTable, space: SearchSpace, default: Config | None = None
     for row in np.lexsort((_last(table), -lengths)):
         here = None if np.isinf(table.losses[row]).any() else moved(table.configs[row], space, default or {})
         if here is not None:
-            best.setdefault(key(here), here)
+            best.setdefault(config_key(here), here)
         if len(best) == _A_STUDY:
             break
     return list(best.values())

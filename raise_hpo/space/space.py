@@ -1,5 +1,6 @@
 """The search space: named dimensions, the conditions under which they are active, and forbidden assignments."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ Config = dict[str, Value]
 """A configuration: flat, with dotted keys; inactive dimensions are absent."""
 
 _TRIES = 1000
+
+
+def config_key(config: Mapping[str, Value]) -> str:
+    """A text that only equal configurations share."""
+    return json.dumps(config, sort_keys=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,13 +97,13 @@ class Translator:
 
     def _tell_front(self, found: dict[int | None, RunUpdate]) -> None:
         """With several objectives, who came onto the Pareto front or left it, and in the study's run who is on it."""
-        front = {trial.number for trial in self.history.front()}
+        members = [trial.number for trial in self.history.front()]
+        front = set(members)
         for number in sorted(front ^ self._front):
             update = self._trial_update(self.history.trials[number], found)
             update.tags["raise_hpo.pareto"] = str(number in front).lower()
         if front != self._front:
-            members = ", ".join(str(trial.number) for trial in self.history.front())
-            self._study_update(found).tags["raise_hpo.front"] = _short(members)
+            self._study_update(found).tags["raise_hpo.front"] = _short(", ".join(map(str, members)))
         self._front = front
 
     @staticmethod

@@ -16,7 +16,7 @@ from raise_hpo.drive.simulator import Simulator, VirtualClock
 from raise_hpo.history import Config, History
 from raise_hpo.journal import Event
 from raise_hpo.space import SearchSpace
-from tests.helpers import SPACE, decisions, spec
+from tests.helpers import SPACE, decisions, killed_and_resumed, spec
 
 SCHEDULERS: list[Any] = [{"asha": {"mode": "promotion"}}, {"asha": {"mode": "stopping"}}, "hyperband"]
 
@@ -98,14 +98,5 @@ def test_killed_anywhere_and_resumed_it_stops_the_same_trials(scheduler: Any, wa
     how, earlier = study("svr", scheduler, trials=40), [table_of(overtakes)] if warm else []
     undisturbed, _ = run(how, overtakes, earlier, slots=1)
     assert any("predicted" in event for event in undisturbed)
-    rng, events, done = random.Random(5), list[Event](), False
-    while not done:
-        more: list[Event] = []
-        clock = VirtualClock(events[-1]["time"] if events else 0.0)
-        core = DecisionCore(how, more.extend, clock=clock, events=list(events), earlier=earlier)
-        core.go_on(1) if events else core.begin("stops", 1, {})
-        done = Simulator(core, overtakes, 1, clock).run(reports=rng.randrange(20, 60))
-        events += more
-        if not done:
-            del events[len(events) - rng.randrange(3) :]
-    assert decisions(events) == decisions(undisturbed)
+    again = killed_and_resumed(how, random.Random(5), range(20, 60), curve=overtakes, default=None, earlier=earlier)
+    assert decisions(again) == decisions(undisturbed)

@@ -10,7 +10,7 @@ import pytest
 from raise_hpo.history import Config, History
 from raise_hpo.journal import Event
 from raise_hpo.search.curve import CurveSearcher
-from tests.helpers import decisions, simulator, spec
+from tests.helpers import decisions, killed_and_resumed, simulator, spec
 
 SPACE = {"lr": "loguniform(1e-4, 1e-1)", "dropout": "uniform(0, 0.5)", "width": "choice([16, 32, 64, 128])"}
 ASHA = {"asha": {"mode": "promotion"}}
@@ -52,14 +52,7 @@ def test_it_finds_what_random_search_with_the_same_epochs_does_not(slots: int) -
 def test_killed_anywhere_and_resumed_it_decides_the_same() -> None:
     settings = {"max_epochs": 9, "budget": {"trials": 30}, "searcher": {"curve": {"startup_trials": 6}}}
     _, undisturbed = run(**settings)
-    rng, events, done = random.Random(7), [], False
-    simulator(study(**settings, seed=1), events, curve=curve).run(reports=25)
-    while not done:
-        del events[len(events) - rng.randrange(3) :]
-        more: list[Event] = []
-        before = simulator(study(**settings, seed=1), more, before=list(events), start=events[-1]["time"], curve=curve)
-        done = before.run(reports=rng.randrange(5, 20))
-        events += more
+    events = killed_and_resumed(study(**settings, seed=1), random.Random(7), range(5, 26), curve=curve)
     assert decisions(events) == decisions(undisturbed)
 
 
