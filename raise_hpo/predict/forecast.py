@@ -1,4 +1,4 @@
-"""What all trials of a study will reach at the last epoch, as known after so many reports at rungs."""
+"""What all trials of a study will reach at one epoch, as known after so many reports at rungs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The trials' losses at the last epoch, on a warped scale.
+    """The trials' losses at one epoch, on a warped scale: at the last one as soon as enough trials have come to it.
 
     Attributes:
         warp: The scale.
@@ -85,9 +85,9 @@ class Forecast:
         trials: The trials' numbers, in the order in which they reached their first rung.
         places: The rung that each has reached, shape ``(trials,)``.
         units: Their encoded configurations, shape ``(trials, width)``.
-        mean: Expected levels at the last epoch, shape ``(trials,)``; smaller is better.
+        mean: Expected levels at the epoch, shape ``(trials,)``; smaller is better.
         variance: Their variances.
-        best: The best level seen or, of a trial that is through, measured.
+        best: The best level seen until the epoch or measured at it.
     """
 
     warp: Warp
@@ -115,7 +115,6 @@ def forecast(curves: Curves, count: int) -> Forecast:
     reached = curves.reached(count)
     trials, places = list(reached), np.array(list(reached.values()))
     losses = [curves.curve(trial, place) for trial, place in reached.items()]
-    lows = np.array([curve.min() for curve in losses])
     warp = Warp.of(losses, far=curves.rungs[len(curves.rungs) // 2])
     warped = [warp(curve) for curve in losses]
     units = np.array([curves.units[trial] for trial in trials])
@@ -125,8 +124,9 @@ def forecast(curves: Curves, count: int) -> Forecast:
         rows = np.flatnonzero(places == place)
         known = np.array([warped[row] for row in rows])
         mean[rows], variance[rows] = lift.last(curves.rungs[place], units[rows], known)
-    through = mean[places == len(curves.rungs) - 1]
-    best = min(float(warp(lows.min(keepdims=True))[0]), float(through.min(initial=np.inf)))
+    target = lift.rungs[-1]
+    there = mean[[len(curve) >= target for curve in warped]]
+    best = min(float(there.min()), *(float(curve[:target].min()) for curve in warped))
     return Forecast(warp, lift, trials, places, units, mean, variance, best)
 
 

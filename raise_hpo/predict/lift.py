@@ -1,9 +1,10 @@
-"""Lifting partial learning curves: where a trial's loss will be at the last epoch, from rung to rung."""
+"""Lifting partial learning curves: where a trial's loss will be at a later epoch, from rung to rung."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from raise_hpo.predict.guard import rank_correlation
 
 Array = NDArray[np.float64]
 
+_ENOUGH = 4
+"""Curves that a step needs before levels are carried over it."""
 _FEWEST = 6
 """Curves that a step needs before it is modelled."""
 _MOST = 250
@@ -23,7 +26,7 @@ _KNOWN = 1e-4
 _UNLIKE = 8.0
 """The most by which unlikeness multiplies a variance."""
 _UNKNOWN = 0.25
-"""Standard deviation of a step from the first rung that no model is known for; those of later rungs are smaller."""
+"""The least standard deviation of a step from the first rung while it has no model; of later rungs it is smaller."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,8 @@ class Partial:
 class Step:
     """The change of the level from one rung to the next: ridge regression and a support vector regression, averaged.
 
-    While fewer than six trials have made it, the level stays as it is with a large variance: a shift by the mean change
-    of so few would say that all trials will do as well as those which did best so far.
+    While fewer than six trials have made it, and where a model predicts held-out changes no better, all levels change
+    by the mean change.
 
     Attributes:
         rank: Rank correlation of held-out (leave-one-out) predictions with the level at the next rung.
@@ -107,7 +110,8 @@ class Step:
     def __init__(self, before: Partial, after: Array, unknown: float) -> None:
         change = after - before.level
         few = len(change) < _FEWEST
-        self._mean, self._spread = (0.0, unknown) if few else (float(change.mean()), float(change.std()) + 1e-3)
+        self._mean, spread = float(change.mean()), float(change.std()) + 1e-3
+        self._spread = max(spread, unknown) if few else spread
         self._machine: Any = None
         self._fitted = not few and self._fit(before, change)
         self.rank = self.last = 0.0
@@ -155,35 +159,44 @@ class Step:
 
 
 class Lift:
-    """Predicts the level at the last epoch from a curve up to any rung, by steps from rung to rung.
+    """Predicts the level at a later rung from a curve up to any rung, by steps from rung to rung.
+
+    The rung is the last one that four trials have come to: at first a low one, in the end the last epoch. Until some
+    trials have gone on to the next there is nothing to say by how much losses will fall, and trials that differ in how
+    far they came compare only at an epoch that all of them are known or predicted at.
 
     Args:
         rungs: The rungs' epochs, rising, the last epoch of a trial at the end.
         units: Encoded configurations, shape ``(trials, width)``.
         curves: Warped curves, one a trial, each as long as the trial has come.
+
+    Attributes:
+        rungs: The rungs' epochs up to the one that levels are predicted at.
+        steps: The steps between them.
     """
 
     def __init__(self, rungs: Sequence[int], units: Array, curves: Sequence[Array]) -> None:
-        self.rungs = tuple(rungs)
-        pairs = zip(self.rungs, self.rungs[1:], strict=False)
+        later = [rung for rung in rungs[1:] if sum(len(curve) >= rung for curve in curves) >= _ENOUGH]
+        self.rungs = (rungs[0], *later)
         self.steps = [
             self._step(units, curves, before, after, _UNKNOWN / (1 + place))
-            for place, (before, after) in enumerate(pairs)
+            for place, (before, after) in enumerate(pairwise(self.rungs))
         ]
 
     def _step(self, units: Array, curves: Sequence[Array], before: int, after: int, unknown: float) -> Step:
         there = [index for index, curve in enumerate(curves) if len(curve) >= after][-_MOST:]
-        known = np.array([curves[index][:after] for index in there]).reshape(len(there), after)
+        known = np.array([curves[index][:after] for index in there])
         return Step(Partial.at(before, units[there], known), Partial.at(after, units[there], known).level, unknown)
 
     def last(self, rung: int, units: Array, curves: Array) -> tuple[Array, Array]:
-        """Level at the last epoch and its variance, each of shape ``(trials,)``, for trials that are at one rung.
+        """Level at the last of the rungs and its variance, each of shape ``(trials,)``, for trials at one rung.
 
         Args:
-            rung: The rung's epoch.
+            rung: The epoch of any rung; of trials that came further than the last one, the level there is known.
             units: Encoded configurations, shape ``(trials, width)``.
             curves: Warped curves up to the rung, shape ``(trials, rung)``.
         """
+        rung = min(rung, self.rungs[-1])
         state = Partial.at(rung, units, curves)
         variance = np.full(len(state.level), _KNOWN)
         for step in self.steps[self.rungs.index(rung) :]:

@@ -12,10 +12,11 @@ _FEWEST = 10
 
 
 class CurveScheduler(ASHA):
-    """ASHA in mode ``promotion`` in which trials rank by their predicted loss at the last epoch.
+    """ASHA in mode ``promotion`` in which trials rank by the loss that they are predicted to have.
 
-    At a rung where the prediction's held-out rank correlation does not beat the last value's, and while too few trials
-    have gone on from it to tell, trials rank by their last value, as in ASHA.
+    Predicted is the loss at the last epoch, or at the last rung that four trials have come to while that is lower (see
+    `raise_hpo.predict.lift`). At a rung where the prediction's held-out rank correlation does not beat the last
+    value's, and while too few trials have gone on from it to tell, trials rank by their last value, as in ASHA.
 
     Args:
         max_epochs: The epoch at which a trial is finished.
@@ -108,11 +109,14 @@ class _Lifted:
 
     def ranks_better(self, epoch: int) -> bool:
         """Whether held-out predictions from this rung to the next rank trials better than the last values do."""
-        step = self._forecast.lift.steps[self._curves.rungs.index(epoch)]
+        lift = self._forecast.lift
+        if epoch >= lift.rungs[-1]:
+            return False
+        step = lift.steps[lift.rungs.index(epoch)]
         return step.rank > step.last
 
     def level(self, trial: int) -> float:
-        """The predicted level of a trial at the last epoch, from all that it has reported."""
+        """The predicted level of a trial at the forecast's epoch, from all that it has reported."""
         place = self._curves.place(trial)
         if self._places.get(trial) == place:
             return self._forecast.of[trial]

@@ -1,4 +1,4 @@
-"""raise-hpo's own searcher: a Gaussian process over all trials' curves, lifted to the last epoch."""
+"""raise-hpo's own searcher: a Gaussian process over all trials' curves, lifted to one epoch."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _MARGIN = 0.01
 class CurveSearcher(Searcher):
     """Expected improvement over what all curves so far are predicted to reach.
 
-    A model of the curves lifts every trial, stopped and running ones too, to its loss at the last epoch, with an
-    uncertainty (see `raise_hpo.predict.lift`). A Gaussian process over configurations takes the lifted losses with
-    their uncertainties as noise, so that many cheap trials and few long ones speak in one model. New configurations
-    maximise the expected improvement a second of training, where the seconds differ.
+    A model of the curves lifts every trial, stopped and running ones too, to its loss at one epoch, with an
+    uncertainty: the last epoch, or the last rung that four trials have come to while that is lower (see
+    `raise_hpo.predict.lift`). A Gaussian process over configurations takes the lifted losses with their uncertainties
+    as noise, so that many cheap trials and few long ones speak in one model. New configurations maximise the expected improvement a second of training, where the seconds differ.
 
     Args:
         space: The search space.

@@ -89,11 +89,27 @@ def test_trials_unlike_those_that_were_promoted_are_less_sure() -> None:
     assert unlike > 1.2 * alike
 
 
-def test_with_few_trials_the_level_stays_and_is_unsure() -> None:
-    units, known = curves(5)
-    lift = Lift(RUNGS, units, list(known))
+def test_levels_are_predicted_at_the_last_rung_that_four_trials_have_come_to() -> None:
+    units, known = curves(20)
+    with_three = Lift(RUNGS, units, [curve[: 27 if index < 3 else 9] for index, curve in enumerate(known)])
+    with_four = Lift(RUNGS, units, [curve[: 27 if index < 4 else 9] for index, curve in enumerate(known)])
+    assert (with_three.rungs[-1], with_four.rungs[-1]) == (9, 27)
+
+
+def test_a_trial_that_came_further_has_its_level_at_the_rung_that_all_compare_at() -> None:
+    units, known = curves(20)
+    lift = Lift(RUNGS, units, [curve[: 27 if index < 3 else 9] for index, curve in enumerate(known)])
+    mean, variance = lift.last(27, units[:3], known[:3])
+    assert np.array_equal(mean, Partial.at(9, units[:3], known[:3]).level)
+    assert np.all(variance < 1e-3)
+
+
+def test_with_few_trials_all_levels_change_by_the_mean_change_and_are_unsure() -> None:
+    units, known = curves(20)
+    lift = Lift(RUNGS, units, [curve[: 27 if index < 5 else 9] for index, curve in enumerate(known)])
     mean, variance = lift.last(9, units, known[:, :9])
-    assert np.array_equal(mean, Partial.at(9, units, known).level)
+    change = Partial.at(27, units[:5], known[:5]).level - Partial.at(9, units[:5], known[:5]).level
+    assert mean - Partial.at(9, units, known).level == pytest.approx(change.mean())
     assert np.all(variance > 0.005)
 
 
