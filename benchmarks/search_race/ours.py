@@ -18,9 +18,13 @@ OURS: dict[str, dict[str, Any]] = {
     "random": {"searcher": "random", "scheduler": "none"},
     "asha": {"searcher": "random", "scheduler": ASHA},
     "asha-stopping": {"searcher": "random", "scheduler": {"asha": {"mode": "stopping"}}},
-    "asha+tpe": {"searcher": "tpe", "scheduler": ASHA},
-    "asha+gp": {"searcher": "gp", "scheduler": ASHA},
+    **{
+        f"asha+{searcher}": {"searcher": searcher, "scheduler": ASHA}
+        for searcher in ("sobol", "tpe", "gp", "hyperopt", "cmaes", "evolution", "rl")
+    },
+    "median": {"searcher": "random", "scheduler": "median"},
     "hyperband": {"searcher": "random", "scheduler": "hyperband"},
+    "swift_hyperband": {"searcher": "random", "scheduler": "swift_hyperband"},
     "bohb": {"searcher": "bohb", "scheduler": "bohb"},
 }
 """Study settings by the names they race under."""

@@ -33,7 +33,8 @@ class CurveSearcher(Searcher):
     A model of the curves lifts every trial, stopped and running ones too, to its loss at one epoch, with an
     uncertainty: the last epoch, or the last rung that four trials have come to while that is lower (see
     `raise_hpo.predict.lift`). A Gaussian process over configurations takes the lifted losses with their uncertainties
-    as noise, so that many cheap trials and few long ones speak in one model. New configurations maximise the expected improvement a second of training, where the seconds differ.
+    as noise, so that many cheap trials and few long ones speak in one model. New configurations maximise the expected
+    improvement a second of training, where the seconds differ.
 
     Args:
         space: The search space.
