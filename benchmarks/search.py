@@ -58,6 +58,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--run-seconds", type=float, default=300, help="processor time after which a race is left out")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file that keeps the results, .jsonl")
+    parser.add_argument("--recorded", action="store_true", help="tell what the results file has, and run nothing")
     return parser.parse_args()
 
 
@@ -82,7 +83,7 @@ def compete(options: argparse.Namespace) -> None:
     from search_race.tasks import tasks
 
     kinds = ["gp", "nearest"] if options.surrogate == "both" else [options.surrogate]
-    chosen, racing = tasks(options.tasks, options.curves, kinds), contestants(options.contestants)
+    chosen, racing = tasks(options.tasks, options.curves, kinds), contestants(options)
     entries = [
         Entry(task, slots, seed, contestant)
         for seed in range(options.first_seed, options.first_seed + options.seeds)
@@ -90,19 +91,21 @@ def compete(options: argparse.Namespace) -> None:
         for slots in options.slots
         for contestant in racing
     ]
-    run_all(entries, options.results, options.processes, options.run_seconds)
+    if not options.recorded:
+        run_all(entries, options.results, options.processes, options.run_seconds)
     asked = {entry.key() for entry in entries}
     show([record for record in read(options.results) if key_of(record) in asked], options.ours, options.floor)
 
 
-def contestants(asked: list[str] | None) -> list[str]:
-    """Those that can race here; of those that cannot it is told why."""
+def contestants(options: argparse.Namespace) -> list[str]:
+    """Those asked for that can race here, or that need not; of those that cannot it is told why."""
     from search_race.contestants import OURS, PEERS, missing
 
-    absent = {name: why for name in asked or [*OURS, *PEERS] if (why := missing(name))}
+    asked = options.contestants or [*OURS, *PEERS]
+    absent = {name: why for name in asked if (why := missing(name)) and not options.recorded}
     for name, why in absent.items():
         print(f"{name} does not race: {why}")
-    return [name for name in asked or [*OURS, *PEERS] if name not in absent]
+    return [name for name in asked if name not in absent]
 
 
 def show(records: list[dict[str, object]], ours: str, floor: float) -> None:

@@ -223,3 +223,18 @@ def test_the_entry_point_prints_both_tables_and_what_is_left_out(
     assert "What this comparison leaves out" in shown
     assert f"raise-hpo {contestants._version('raise-hpo')}" in shown
     assert len([json.loads(line) for line in results.read_text().splitlines()]) == 4
+    for extra in (["--recorded"], []):
+        monkeypatch.setattr(runs, "run", lambda entry, limit: pytest.fail(f"ran {entry.key()} again"))
+        monkeypatch.setattr(sys, "argv", ["search.py", *given, *extra])
+        search.compete(search.parsed())
+        assert shown.split("tiny/nearest, 4 slots")[1] in capsys.readouterr().out
+
+
+def test_what_is_recorded_is_told_without_running_what_is_not(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["--curves", str(table), "--contestants", "asha,syne-bohb", "--results", str(tmp_path / "none.jsonl")]
+    monkeypatch.setattr(sys, "argv", ["search.py", *given, "--recorded"])
+    search.compete(search.parsed())
+    assert "does not race" not in capsys.readouterr().out
+    assert not (tmp_path / "none.jsonl").exists()
