@@ -223,8 +223,8 @@ def test_the_entry_point_prints_both_tables_and_what_is_left_out(
     assert "What this comparison leaves out" in shown
     assert f"raise-hpo {contestants._version('raise-hpo')}" in shown
     assert len([json.loads(line) for line in results.read_text().splitlines()]) == 4
+    monkeypatch.setattr(runs, "run", lambda entry, limit: pytest.fail(f"ran {entry.key()} again"))
     for extra in (["--recorded"], []):
-        monkeypatch.setattr(runs, "run", lambda entry, limit: pytest.fail(f"ran {entry.key()} again"))
         monkeypatch.setattr(sys, "argv", ["search.py", *given, *extra])
         search.compete(search.parsed())
         assert shown.split("tiny/nearest, 4 slots")[1] in capsys.readouterr().out

@@ -87,7 +87,7 @@ class Forecast:
         units: Their encoded configurations, shape ``(trials, width)``.
         mean: Expected levels at the epoch, shape ``(trials,)``; smaller is better.
         variance: Their variances.
-        best: The best level seen until the epoch or measured at it.
+        best: The least warped loss of any trial until the epoch.
     """
 
     warp: Warp
@@ -125,8 +125,7 @@ def forecast(curves: Curves, count: int) -> Forecast:
         known = np.array([warped[row] for row in rows])
         mean[rows], variance[rows] = lift.last(curves.rungs[place], units[rows], known)
     target = lift.rungs[-1]
-    there = mean[[len(curve) >= target for curve in warped]]
-    best = min(float(there.min()), *(float(curve[:target].min()) for curve in warped))
+    best = min(float(curve[:target].min()) for curve in warped)
     return Forecast(warp, lift, trials, places, units, mean, variance, best)
 
 
