@@ -2,10 +2,10 @@
 
     python benchmarks/make_curves.py mlpf_training [--rows 200] [--processes 1] [--out FILE.parquet]
 
-Tables: `mlpf_training`, `mlpf_architecture` and `mlpf_holdout`; `benchmarks/curves/README.md` tells what each is, and a
-search space lies there for each. A finished training is one line of a JSONL file in `--work`; the same command goes on
-where it was cut off and, when all are there, writes the Parquet file. Configurations and seeds follow from the
-row's number, so that more rows leave the first ones as they are.
+Tables: `mlpf_training`, `mlpf_architecture`, `mlpf_holdout` and `mlpf_batches`; `benchmarks/curves/README.md` tells
+what each is, and a search space lies there for each. A finished training is one line of a JSONL file in `--work`; the
+same command goes on where it was cut off and, when all are there, writes the Parquet file. Configurations and seeds
+follow from the row's number, so that more rows leave the first ones as they are.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Events:
 
         files = {}
         for seed, (part, count) in enumerate({"train": self.train, "valid": self.valid}.items(), 11):
-            file = folder / f"{self.process}_{part}.parquet"
+            file = folder / f"{self.process}_pileup{self.pileup:g}_{part}.parquet"
             if not file.exists():
                 generate_file(Recipe(self.process, count, self.pileup, seed, self.pool), file)
             files[part] = str(file)
@@ -91,6 +91,7 @@ TASKS = {
     "mlpf_holdout": Task(
         {**SMALL, "num_graph_layers_energy": 0, "batch_size": 24}, "val_loss_reg", 30, Events("qcd", 24, 24, 4, 200)
     ),
+    "mlpf_batches": Task(SMALL, "val_loss", 27, Events("qcd", 24, 24, 8, 400)),
 }
 
 
