@@ -84,7 +84,7 @@ def test_defaults_are_filled():
     assert (study.name, study.objective.metric, study.objective.mode, study.seed) == ("Net", "val_loss", "min", 1)
     assert (study.max_epochs, study.budget.trials, study.budget.hours, study.default) == (100, 20, None, True)
     assert (study.searcher.name, study.scheduler.name, study.stopper.name) == ("curve", "curve", "none")
-    assert study.scheduler.options == {"min_epochs": 1, "reduction_factor": 3}
+    assert study.scheduler.options == {"min_epochs": None, "reduction_factor": 3}
     assert next(iter(study.space.dimensions)) == "lr"
 
 

@@ -22,7 +22,7 @@ class CurveScheduler(ASHA):
         max_epochs: The epoch at which a trial is finished.
         space: The search space.
         seed: The study's seed.
-        min_epochs: The first rung.
+        min_epochs: The first rung; if None the third epoch, or with few epochs the last of their first eighth.
         reduction_factor: One in so many goes on, at least 2.
 
     Raises:
@@ -33,9 +33,9 @@ class CurveScheduler(ASHA):
     uses_space = True
 
     def __init__(
-        self, max_epochs: int, space: SearchSpace, seed: int, min_epochs: int = 1, reduction_factor: float = 3
+        self, max_epochs: int, space: SearchSpace, seed: int, min_epochs: int | None = None, reduction_factor: float = 3
     ) -> None:
-        super().__init__(max_epochs, min_epochs, reduction_factor, "promotion")
+        super().__init__(max_epochs, min_epochs or _first_rung(max_epochs), reduction_factor, "promotion")
         self._curves = Curves(space, self.rungs, max_epochs)
         self._forecast: _Lifted | None = None
         self._top: dict[int, tuple[int, list[int]]] = {}
@@ -95,6 +95,11 @@ class CurveScheduler(ASHA):
             top = sorted(known, key=lifted.level)[: self._places(rung)]
             self._top[rung.epoch] = (len(self._curves.order), top)
         return top
+
+
+def _first_rung(max_epochs: int) -> int:
+    """The first epochs of a training tell little of its end, and every trial that is begun has to be set up."""
+    return min(3, max(1, max_epochs // 8))
 
 
 class _Lifted:

@@ -25,6 +25,8 @@ _CLOSER = 100
 _PENDING = 96
 _REACH = (0.02, 0.06, 0.15)
 _MARGIN = 0.01
+_DOUBT = 2.0
+"""Factor on the process's standard deviations: lifted losses of like trials err alike, which it takes for chance."""
 
 
 class CurveSearcher(Searcher):
@@ -145,7 +147,7 @@ class _Model:
 
     def _gain(self, tried: Places | None = None) -> Array:
         """The logarithm of each one's expected improvement a second, given that others are being tried."""
-        deviation = self._places.deviation(tried)
+        deviation = _DOUBT * self._places.deviation(tried)
         gain = log_expected_improvement(self._places.mean, deviation, self._known.best - _MARGIN)
         return gain - self._rows @ self._slopes
 

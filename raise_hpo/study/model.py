@@ -170,7 +170,7 @@ class StudySpec(Settings):
         ]
 
     def _scheduler_against_epochs(self) -> list[Mistake]:
-        first = self.scheduler.options.get("min_epochs", 0)
+        first = self.scheduler.options.get("min_epochs") or 0
         if first < self.max_epochs or self.scheduler.name in KNOWING_WHAT_FITS:
             return []
         location = ("scheduler", self.scheduler.name, "min_epochs")

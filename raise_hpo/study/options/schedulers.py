@@ -18,7 +18,7 @@ class AshaOptions(Settings):
 class CurveSchedulerOptions(Settings):
     """Successive halving by predicted loss: rungs at ``min_epochs * reduction_factor**k`` epochs."""
 
-    min_epochs: int = Field(default=1, ge=1)
+    min_epochs: int | None = Field(default=None, ge=1)
     reduction_factor: float = Field(default=3, ge=2)
 
 
