@@ -27,9 +27,9 @@ What this comparison leaves out
   An epoch takes the table's seconds_per_epoch, and where there is none all epochs take equally long.
   A race's regret is that of the best loss that any trial has reported so far, at any epoch.
   All contestants get the table's search space, the table's last epoch, a first rung at one epoch and a reduction factor
-  of 3; the rest are each package's defaults. Conditions between hyperparameters are told to our side alone; peers
-  propose values for all, and those that are not active are dropped. Random numbers of some packages do not repeat
-  under their seed.
+  of 3; the rest are each package's defaults, and curve's first rung is its own choice. Conditions between
+  hyperparameters are told to our side alone; peers propose values for all, and those that are not active are dropped.
+  Random numbers of some packages do not repeat under their seed.
   mobster-like is no package: it is ASHA with a Gaussian process as in MOBSTER, which Syne Tune has dropped."""
 
 

@@ -63,7 +63,7 @@ def simulate(
     comparison = Comparison.prepare(spec, table, costs, epoch_seconds)
     _simulate(comparison, studies, counts, seeds)
     if scaling:
-        comparison.compare_scaling(counts, chunk=int(spec.scheduler.options.get("min_epochs") or 1))
+        comparison.compare_scaling(counts)
     _tell(comparison.document(), out, json)
 
 

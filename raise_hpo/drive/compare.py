@@ -19,6 +19,7 @@ from raise_hpo.earlier import load_earlier
 from raise_hpo.errors import UserError
 from raise_hpo.history import Config
 from raise_hpo.names import resolve_trainable
+from raise_hpo.schedule import make_scheduler
 from raise_hpo.study import StudySpec
 
 ENOUGH_COMPLETE = 20
@@ -85,8 +86,14 @@ class Comparison:
                     self.runs.append(forecast(each, self.curves, count, self.costs, self.default, earlier))
                     yield self.runs[-1]
 
-    def compare_scaling(self, slots: list[int], chunk: int) -> None:
-        """Simulate a population of trials that take turns of `chunk` epochs, on cold and on warm slots."""
+    def compare_scaling(self, slots: list[int]) -> None:
+        """Simulate a population of trials that take turns, on cold and on warm slots.
+
+        A turn is as many epochs as there are to the scheduler's first rung, or one if it has none.
+        """
+        study, chosen = self.study, self.study.scheduler
+        scheduler = make_scheduler(chosen.name, study.max_epochs, study.space, study.seed, **chosen.options)
+        chunk = next(iter(scheduler.rungs), 1)
         rng = np.random.default_rng(self.study.seed)
         seconds = median(self.curves.seconds(self.study.space.sample(rng)) for _ in range(100))
         self.scaling = scaling(slots, chunk, seconds, self.costs)

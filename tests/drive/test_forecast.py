@@ -16,6 +16,7 @@ from raise_hpo.cli.simulate_options import changed_costs, slot_counts, variants
 from raise_hpo.curves import CurveTable
 from raise_hpo.drive.compare import Comparison
 from raise_hpo.drive.forecast import best_by, forecast
+from raise_hpo.drive.scaling import scaling
 from raise_hpo.drive.simulator import Costs
 from raise_hpo.drive.study_curves import Curves
 from raise_hpo.errors import UserError
@@ -183,6 +184,14 @@ def simulate(folder: Path, *arguments: str, columns: str = "200", **changes: Any
     (folder / "study.yaml").write_text(dump_yaml({**LINE, **changes}))
     command = ["simulate", str(folder / "study.yaml"), *arguments]
     return CliRunner().invoke(app, command, catch_exceptions=True, env={"COLUMNS": columns})
+
+
+@pytest.mark.parametrize(("scheduler", "turn"), [({"asha": {"min_epochs": 2}}, 2), ("curve", 1), ("none", 1)])
+def test_slots_are_shared_by_turns_as_long_as_the_first_rung(scheduler: Any, turn: int) -> None:
+    shared = study(scheduler=scheduler)
+    comparison = Comparison.prepare(shared, table(), Costs(reload_seconds=9), 60)
+    comparison.compare_scaling([2, 8])
+    assert comparison.scaling == scaling([2, 8], turn, 60, Costs(reload_seconds=9))
 
 
 def test_the_command_compares_schedulers_and_slots(tmp_path: Path) -> None:

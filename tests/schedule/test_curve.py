@@ -1,6 +1,7 @@
 """The curve scheduler: promotion by predicted loss, where that is better than by the last one."""
 
 import numpy as np
+import pytest
 
 from raise_hpo.schedule.asha import ASHA
 from raise_hpo.schedule.curve import CurveScheduler
@@ -62,3 +63,11 @@ def test_the_words_say_the_place() -> None:
     worst = next(trial for trial in range(40) if trial not in top)
     assert scheduler.decide(worst, 3).action == "pause"
     assert "not among the best 13" in scheduler.decide(worst, 3).why
+
+
+@pytest.mark.parametrize(
+    ("epochs", "rungs"), [(2, (1,)), (9, (1, 3)), (20, (2, 6, 18)), (24, (3, 9)), (100, (3, 9, 27, 81))]
+)
+def test_trials_are_judged_from_the_third_epoch_on_or_the_first_eighth(epochs: int, rungs: tuple[int, ...]) -> None:
+    assert CurveScheduler(epochs, SPACE, 1).rungs == rungs
+    assert CurveScheduler(epochs, SPACE, 1, min_epochs=1).rungs[0] == 1
