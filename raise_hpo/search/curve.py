@@ -36,8 +36,8 @@ class CurveSearcher(Searcher):
     uncertainty: the last epoch, or the last rung that four trials have come to while that is lower (see
     `raise_hpo.predict.lift`). A Gaussian process over configurations takes the lifted losses with their uncertainties
     as noise, so that many cheap trials and few long ones speak in one model. New configurations maximise the expected
-    improvement a second of training, where the seconds differ. A third of all configurations are drawn at random, as in
-    BOHB: they show where the model is wrong about configurations that no trial came far with.
+    improvement a second of training, where the seconds differ. A few configurations are drawn at random, as in BOHB:
+    they show where the model is wrong about configurations that no trial came far with.
 
     Args:
         space: The search space.
@@ -48,7 +48,7 @@ class CurveSearcher(Searcher):
 
     name = "curve"
 
-    def __init__(self, space: SearchSpace, seed: int, startup_trials: int = 0, explore: float = 1 / 3) -> None:
+    def __init__(self, space: SearchSpace, seed: int, startup_trials: int = 0, explore: float = 0.08) -> None:
         super().__init__(space, seed)
         self.startup_trials = startup_trials
         self.explore = explore
