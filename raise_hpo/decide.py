@@ -18,7 +18,7 @@ from raise_hpo.budget import BudgetWatch
 from raise_hpo.history import ENDED, Config, Decision, History, Trial
 from raise_hpo.journal import Event
 from raise_hpo.predict import make_stopper
-from raise_hpo.schedule import make_scheduler
+from raise_hpo.schedule import scheduler_of
 from raise_hpo.search import make_searcher
 from raise_hpo.search.warm import SOURCE, WarmStart
 from raise_hpo.study import StudySpec
@@ -67,9 +67,7 @@ class DecisionCore:
         self.clock = clock
         self.history = History()
         self.searcher = make_searcher(study.searcher.name, study.space, study.seed, **study.searcher.options)
-        self.scheduler = make_scheduler(
-            study.scheduler.name, study.max_epochs, study.space, study.seed, **study.scheduler.options
-        )
+        self.scheduler = scheduler_of(study)
         self.searcher.rungs = self.scheduler.rungs
         self.stopper = make_stopper(
             study.stopper.name, study.space, study.seed, study.max_epochs, earlier, **study.stopper.options

@@ -19,7 +19,7 @@ from raise_hpo.earlier import load_earlier
 from raise_hpo.errors import UserError
 from raise_hpo.history import Config
 from raise_hpo.names import resolve_trainable
-from raise_hpo.schedule import make_scheduler
+from raise_hpo.schedule import scheduler_of
 from raise_hpo.study import StudySpec
 
 ENOUGH_COMPLETE = 20
@@ -91,9 +91,7 @@ class Comparison:
 
         A turn is as many epochs as there are to the scheduler's first rung, or one if it has none.
         """
-        study, chosen = self.study, self.study.scheduler
-        scheduler = make_scheduler(chosen.name, study.max_epochs, study.space, study.seed, **chosen.options)
-        chunk = next(iter(scheduler.rungs), 1)
+        chunk = next(iter(scheduler_of(self.study).rungs), 1)
         rng = np.random.default_rng(self.study.seed)
         seconds = median(self.curves.seconds(self.study.space.sample(rng)) for _ in range(100))
         self.scaling = scaling(slots, chunk, seconds, self.costs)

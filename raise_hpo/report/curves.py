@@ -6,7 +6,7 @@ from typing import Any
 
 from raise_hpo.history import History, Trial
 from raise_hpo.report.figures import Figure, axis, colour, figure, group_of, tooltip, upright, value_axis
-from raise_hpo.schedule import make_scheduler
+from raise_hpo.schedule import scheduler_of
 from raise_hpo.study import StudySpec
 
 _DRAWN_LAST = ("waiting", "stopped", "paused", "failed", "running", "finished", "default", "best")
@@ -16,10 +16,7 @@ _NAMES = {"stopped": "stopped ✕", "paused": "paused □", "failed": "failed �
 
 def rungs(history: History) -> tuple[int, ...]:
     """The epochs at which the scheduler decides."""
-    study = StudySpec.model_validate(history.study)
-    return make_scheduler(
-        study.scheduler.name, study.max_epochs, study.space, study.seed, **study.scheduler.options
-    ).rungs
+    return scheduler_of(StudySpec.model_validate(history.study)).rungs
 
 
 def learning_curves(history: History) -> Figure | None:

@@ -10,6 +10,7 @@ from raise_hpo.schedule.names import SCHEDULERS
 
 if TYPE_CHECKING:
     from raise_hpo.space import SearchSpace
+    from raise_hpo.study import StudySpec
 
 _HOMES = {
     "none": "raise_hpo.schedule.none:NoScheduler",
@@ -23,7 +24,7 @@ _HOMES = {
     "pb2": "raise_hpo.schedule.pb2:PB2",
 }
 
-__all__ = ["SCHEDULERS", "Heir", "Need", "Scheduler", "make_scheduler"]
+__all__ = ["SCHEDULERS", "Heir", "Need", "Scheduler", "make_scheduler", "scheduler_of"]
 
 
 def make_scheduler(name: str, max_epochs: int, space: SearchSpace, seed: int, **options: Any) -> Scheduler:
@@ -33,3 +34,9 @@ def make_scheduler(name: str, max_epochs: int, space: SearchSpace, seed: int, **
     if kind.uses_space:
         options = {"space": space, "seed": seed, **options}
     return kind(max_epochs, **options)
+
+
+def scheduler_of(study: StudySpec) -> Scheduler:
+    """The scheduler that a study asks for, at the study's beginning."""
+    chosen = study.scheduler
+    return make_scheduler(chosen.name, study.max_epochs, study.space, study.seed, **chosen.options)

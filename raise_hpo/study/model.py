@@ -180,12 +180,12 @@ class StudySpec(Settings):
     def _options_against_study(self) -> list[Mistake]:
         if self.scheduler.name not in KNOWING_WHAT_FITS:
             return []
-        from raise_hpo.schedule import make_scheduler
+        from raise_hpo.schedule import scheduler_of
         from raise_hpo.schedule.base import OptionError
 
         name = self.scheduler.name
         try:
-            make_scheduler(name, self.max_epochs, self.space, self.seed, **self.scheduler.options)
+            scheduler_of(self)
         except OptionError as error:
             return [Mistake(("scheduler", name, error.option), error.text)]
         return []
