@@ -45,7 +45,7 @@ def seam_raise_hpo(epochs: int, folder: Path) -> float:
         core = DecisionCore(spec, lambda events: None)
         core.begin("turnaround", AT_ONCE, {})
         began = time.perf_counter()
-        RayTuneDriver(core, folder, local.cache, AT_ONCE).run()
+        RayTuneDriver(core, folder, local.storage, AT_ONCE).run()
         seconds = time.perf_counter() - began
     assert core.history.counts()["finished"] == len(LEARNING_RATES), [trial.why for trial in core.history.trials]
     return seconds

@@ -98,6 +98,14 @@ class DecisionCore:
             if trial.state not in ENDED and trial.epoch and trial.epoch not in trial.decisions:
                 self._settle(trial)
 
+    def has_capacity(self, slots: int, nodes: Sequence[str]) -> None:
+        """So many trials can run at a time now, on these nodes; journaled if that is news."""
+        known = self.history.nodes
+        if slots == self.history.slots and known == list(nodes):
+            return
+        lost, joined = ([], []) if known is None else (sorted({*known} - {*nodes}), sorted({*nodes} - {*known}))
+        self._log({"event": "capacity", "slots": slots, "nodes": list(nodes), "lost": lost, "joined": joined})
+
     def stop(self, state: str, why: str) -> None:
         """The driver stops: ``stopped`` (on request), ``interrupted`` or ``failed``; each can be resumed."""
         self._log({"event": "stopped", "state": state, "why": why})

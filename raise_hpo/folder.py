@@ -75,6 +75,16 @@ class StudyFolder:
         return self.path / "stop"
 
     @property
+    def jobs(self) -> Path:
+        """Batch jobs that run the study, a folder each; there only if it was submitted to a batch system."""
+        return self.path / "jobs"
+
+    @property
+    def begun(self) -> bool:
+        """Whether a driver has begun the journal."""
+        return self.journal.is_file() and self.journal.stat().st_size > 0
+
+    @property
     def lock(self) -> Path:
         """Held by the driver; says where it runs."""
         return self.path / "driver.lock"
@@ -135,10 +145,13 @@ def studies_root() -> Path:
 
 
 def all_studies(root: Path | None = None) -> list[StudyFolder]:
-    """Every study below the root that was begun, the most recently changed last."""
-    root = root or studies_root()
-    journals = [path for path in root.glob("*/journal.jsonl") if path.is_file() and path.stat().st_size]
-    return [StudyFolder(path.parent) for path in sorted(journals, key=lambda path: path.stat().st_mtime)]
+    """Every study below the root that was begun or submitted, the most recently changed last."""
+    folders = [StudyFolder(path) for path in (root or studies_root()).glob("*")]
+    return sorted((folder for folder in folders if folder.begun or folder.jobs.is_dir()), key=_last_change)
+
+
+def _last_change(folder: StudyFolder) -> float:
+    return (folder.journal if folder.begun else folder.jobs).stat().st_mtime
 
 
 def find_study(reference: str | None) -> StudyFolder:
@@ -147,8 +160,8 @@ def find_study(reference: str | None) -> StudyFolder:
     Raises:
         UserError: There is no such study, or none at all.
     """
-    if reference and StudyFolder(Path(reference)).journal.is_file():
-        return StudyFolder(Path(reference))
+    if reference and ((named := StudyFolder(Path(reference))).journal.is_file() or named.jobs.is_dir()):
+        return named
     studies = all_studies()
     if not studies:
         raise UserError(f"no study in {studies_root()}/ yet; start one with 'raise-hpo tune mlpf'")

@@ -115,6 +115,7 @@ class History:
         exhausted: How many trials were suggested when no new ones were to come; None as long as there are.
         heirs: How many trials started from another one's checkpoint.
         sharing: For each checkpoint's path how many trials have it for their last one.
+        nodes: The nodes of the cluster as last told; None where nobody told.
         seconds: Time that a driver was at work, over all sessions.
     """
 
@@ -136,6 +137,8 @@ class History:
         self.decisions: Counter[str] = Counter()
         self.sessions: list[list[float]] = []
         self.slots = 1
+        self.nodes: list[str] | None = None
+        self._slot_seconds = 0.0
         self.last_seq = -1
         for event in events:
             self.apply(event)
@@ -205,14 +208,16 @@ class History:
     def busy_fraction(self) -> float:
         """Share of the slots' time in which a trial was on them, building or training (0-1)."""
         stays = [stay for trial in self.trials for stay in trial.stays]
-        available = self.seconds * self.slots
-        return min(1.0, sum(stay.ended - stay.began for stay in stays) / available) if available > 0 else 0.0
+        busy = sum(stay.ended - stay.began for stay in stays)
+        return min(1.0, busy / self._slot_seconds) if self._slot_seconds > 0 else 0.0
 
     def apply(self, event: Event) -> None:
         """Take one event into account."""
+        slots = self.slots
         getattr(self, f"_on_{event['event']}")(event)
         self.last_seq = event.get("seq", self.last_seq + 1)
         if self.sessions and "time" in event:
+            self._slot_seconds += max(0.0, event["time"] - self.sessions[-1][1]) * slots
             self.sessions[-1][1] = event["time"]
 
     def _on_study(self, event: Event) -> None:
@@ -227,7 +232,7 @@ class History:
 
     def _begin_session(self, event: Event) -> None:
         self.state, self.why = "running", ""
-        self.slots = event.get("slots", self.slots)
+        self.slots, self.nodes = event.get("slots", self.slots), None
         time = event.get("time", 0.0)
         self.sessions.append([time, time])
 
@@ -318,6 +323,9 @@ class History:
 
     def _on_exhausted(self, event: Event) -> None:
         self.exhausted = self.suggested
+
+    def _on_capacity(self, event: Event) -> None:
+        self.slots, self.nodes = event["slots"], list(event["nodes"])
 
     def _on_stopped(self, event: Event) -> None:
         self.state, self.why = event["state"], event["why"]

@@ -23,7 +23,7 @@ Event = dict[str, Any]
 
 EVENTS = (
     "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "guarded",
-    "exhausted", "stopped", "resumed",
+    "exhausted", "stopped", "resumed", "capacity",
 )  # fmt: skip
 
 _CRC = ',"crc":"'

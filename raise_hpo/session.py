@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from raise_hpo.checkpoints import keep_best, sweep
 from raise_hpo.curves import CurveTable
@@ -21,7 +21,10 @@ from raise_hpo.folder import DriverLock, StudyFolder, new_study_folder
 from raise_hpo.history import Config, History
 from raise_hpo.journal import Event, Journal, JournalError, read
 from raise_hpo.names import resolve_trainable
-from raise_hpo.study import StudySpec
+from raise_hpo.study import StudySpec, load_study_file
+
+if TYPE_CHECKING:
+    from raise_hpo.drive.cluster import Capacity, StudyRay
 
 _TRACKER_SECONDS = 120.0
 
@@ -55,7 +58,7 @@ def no_view(history: Callable[[], History], name: str) -> AbstractContextManager
 
 
 class Session:
-    """Runs a new study (`start`) or one that broke off (`take_up`) to its end, on Ray on this machine.
+    """Runs a new study (`start`) or one that broke off (`take_up`) to its end, on Ray.
 
     Args:
         study: The study.
@@ -63,6 +66,7 @@ class Session:
         trainable: The trainable's class.
         slots: Trials at a time; as many as fit if None.
         view: Makes what shows the study.
+        ray: The Ray to run on, which may lose and gain nodes; a private one on this machine if None.
     """
 
     def __init__(
@@ -72,12 +76,14 @@ class Session:
         trainable: type,
         slots: int | None = None,
         view: ViewMaker = no_view,
+        ray: StudyRay | None = None,
     ) -> None:
         self.study = study
         self.folder = folder
         self.trainable = trainable
         self.slots = slots
         self.view_maker = view
+        self.ray = ray
         self.default: Config | None = default_config(study, trainable)
         self.earlier: tuple[CurveTable, ...] = ()
 
@@ -93,30 +99,46 @@ class Session:
                 taken.
         """
         found = _checked_trainable(study, trainable)
-        session = cls(study, StudyFolder(Path()), found, slots, view)
-        session.earlier = load_earlier(study)
-        session.folder = new_study_folder(name or study.name, numbered=name is None)
-        session.folder.study_file.write_text(study.to_yaml())
-        keep_earlier(session.folder, session.earlier)
+        folder, earlier = _set_up(study, name)
+        session = cls(study, folder, found, slots, view)
+        session.earlier = earlier
         return session
+
+    @staticmethod
+    def prepare(study: StudySpec, name: str | None = None) -> StudyFolder:
+        """The folder of a new study that will be begun later, by `take_up`; checked as by `start`.
+
+        Raises:
+            UserError: As for `start`.
+        """
+        _checked_trainable(study, None)
+        folder, _ = _set_up(study, name)
+        folder.jobs.mkdir()
+        return folder
 
     @classmethod
     def take_up(
-        cls, folder: StudyFolder, trainable: type | None = None, slots: int | None = None, view: ViewMaker = no_view
-    ) -> Session:
-        """A study that was stopped, interrupted or killed, from its journal.
+        cls, folder: StudyFolder, trainable: type | None = None, slots: int | None = None, view: ViewMaker = no_view,
+        ray: StudyRay | None = None,
+    ) -> Session:  # fmt: skip
+        """A study that was prepared, or stopped, interrupted or killed: from its study file or its journal.
 
         Raises:
             UserError: The study is finished, has no sound journal, lacks the curves of an earlier study, or its
                 trainable or data cannot be used.
         """
+        if not folder.begun and folder.study_file.is_file():
+            study = load_study_file(str(folder.study_file))
+            session = cls(study, folder, _checked_trainable(study, trainable), slots, view, ray)
+            session.earlier = kept_earlier(folder, len(study.warm_start))
+            return session
         history = folder.history()
         if history.state == "finished":
             raise UserError(
                 f"study {folder.name} is finished ({history.why}); see it with 'raise-hpo report {folder.name}'"
             )
         study = StudySpec.model_validate(history.study)
-        session = cls(study, folder, _checked_trainable(study, trainable), slots, view)
+        session = cls(study, folder, _checked_trainable(study, trainable), slots, view, ray)
         session.earlier = kept_earlier(folder, len(study.warm_start))
         return session
 
@@ -133,7 +155,7 @@ class Session:
                 try:
                     return self._run(journal)
                 finally:
-                    if journal.seq == 0:
+                    if journal.seq == 0 and not self.folder.jobs.is_dir():
                         # Nothing was begun: what is left would look like a study.
                         shutil.rmtree(self.folder.path, ignore_errors=True)
         finally:
@@ -179,29 +201,42 @@ class Session:
             core.stop(state, why)
 
     def _drive(self, core: DecisionCore, again: bool, view: View, tracker: Any) -> None:
-        from raise_hpo.drive.cluster import LocalRay, count_slots
+        from raise_hpo.drive.cluster import LocalRay
 
-        resources = self.study.resources
         # Ray puts a SIGTERM handler of its own in place when it starts; ours must come after it.
-        with LocalRay() as local, _terminated_is_interrupted():
+        with self.ray or LocalRay() as ray, _terminated_is_interrupted():
             from raise_hpo.drive.ray_tune import RayTuneDriver
 
-            fit = count_slots(resources.workers, resources.cpus, resources.gpus)
-            slots = min(fit, self.slots or fit)
+            slots = self._capacity().slots
             if slots < 1:
-                raise UserError(_too_big(resources))
+                raise UserError(_too_big(self.study.resources))
             if again:
                 core.go_on(slots)
             else:
                 core.begin(self.folder.name, slots, versions())
             tracker.start()
             driver = RayTuneDriver(
-                core, self.folder.path.resolve(), local.cache, slots,
+                core, self.folder.path.resolve(), ray.storage, slots,
                 trainable=self.trainable if self.trainable.__module__ == "__main__" else None,
                 stop_requested=every_second(self.folder.stop_request.exists), each_turn=view.refresh,
+                capacity=self._capacity if self.ray else None,
             )  # fmt: skip
             driver.run()
-        self._close(core, "stopped", "stopped on request")
+        self._close(core, "stopped", self._stop_reason())
+
+    def _capacity(self) -> Capacity:
+        """What the cluster can run now, and no more than the user wants."""
+        from raise_hpo.drive.cluster import find_capacity
+
+        resources = self.study.resources
+        found = find_capacity(resources.workers, resources.cpus, resources.gpus)
+        return replace(found, slots=min(found.slots, self.slots or found.slots))
+
+    def _stop_reason(self) -> str:
+        """What the one who asked for the stop wrote into the request."""
+        with suppress(OSError):
+            return self.folder.stop_request.read_text().strip() or "stopped on request"
+        return "stopped on request"
 
     def _leave_in_order(self, history: History) -> None:
         """Keep the best trial's configuration and checkpoint, and write the report."""
@@ -212,6 +247,15 @@ class Session:
             sweep(self.folder, history, self.study.checkpoints.keep)
             write_report(self.folder)
         self.folder.stop_request.unlink(missing_ok=True)
+
+
+def _set_up(study: StudySpec, name: str | None) -> tuple[StudyFolder, tuple[CurveTable, ...]]:
+    """Make a new study's folder with its study file and the curves of earlier studies."""
+    earlier = load_earlier(study)
+    folder = new_study_folder(name or study.name, numbered=name is None)
+    folder.study_file.write_text(study.to_yaml())
+    keep_earlier(folder, earlier)
+    return folder, earlier
 
 
 def every_second(question: Callable[[], bool]) -> Callable[[], bool]:

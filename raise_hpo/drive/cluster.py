@@ -1,4 +1,4 @@
-"""The local Ray: started for one study with a token and a folder of its own, and removed without trace."""
+"""The Ray that a study runs on: a private one on this machine, or a cluster that is up already."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import secrets
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, Self
 
 from raise_hpo.errors import UserError
+from raise_hpo.trial.spec import NODE_CACHE
 
 SLOT_RESOURCE = "raise_hpo_slot"
 """A resource that every node we start has plenty of; a trial's supervising actor takes a bit of it and no CPU."""
@@ -35,6 +37,20 @@ TUNE_SETTINGS = {
     "TUNE_RESULT_BUFFER_LENGTH": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+
+
+class StudyRay(Protocol):
+    """A context in which this process is connected to the Ray that runs a study's trials."""
+
+    @property
+    def storage(self) -> Path:
+        """A folder on this node for what Tune writes."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class LocalRay:
@@ -58,9 +74,9 @@ class LocalRay:
         self.gpus = gpus
 
     @property
-    def cache(self) -> Path:
-        """A folder for what this node's workers share."""
-        return self.folder / "cache"
+    def storage(self) -> Path:
+        """A folder for what Tune writes."""
+        return self.folder / "tune"
 
     def __enter__(self) -> LocalRay:
         if "ray" in sys.modules and sys.modules["ray"].is_initialized():
@@ -77,8 +93,9 @@ class LocalRay:
 
     def _start(self) -> None:
         (self.folder / _OWNER).write_text(json.dumps(_process(os.getpid())))
-        self.cache.mkdir()
-        os.environ.update(TUNE_SETTINGS)
+        cache = self.folder / "cache"
+        cache.mkdir()
+        os.environ.update(TUNE_SETTINGS | {NODE_CACHE: str(cache)})
         os.environ.update(_token(self.folder))
         _forget_earlier_token()
         import ray
@@ -103,6 +120,53 @@ class LocalRay:
 
         ray.shutdown()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class AttachedRay:
+    """A context in which this process is connected to a cluster that others have started, and will stop.
+
+    Its token is found as Ray finds it, by ``RAY_AUTH_MODE`` and ``RAY_AUTH_TOKEN_PATH``.
+
+    Args:
+        address: The head's ``HOST:PORT``; None if this process is connected already, as an actor is.
+
+    Raises:
+        UserError: The cluster does not answer or refuses the token.
+    """
+
+    storage: Path
+
+    def __init__(self, address: str | None = None) -> None:
+        self.address = address
+
+    def __enter__(self) -> AttachedRay:
+        self.storage = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        os.environ.update(TUNE_SETTINGS)
+        try:
+            self._connect()
+        except BaseException:
+            shutil.rmtree(self.storage, ignore_errors=True)
+            raise
+        return self
+
+    def _connect(self) -> None:
+        if self.address is None:
+            return
+        import ray
+
+        try:
+            ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+            raise UserError(f"the Ray cluster at {self.address} cannot be used ({error})") from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.address is not None:
+            import ray
+
+            ray.shutdown()
+        shutil.rmtree(self.storage, ignore_errors=True)
 
 
 def _forget_earlier_token() -> None:
@@ -141,19 +205,28 @@ def _token(folder: Path) -> dict[str, str]:
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
 
 
-def count_slots(workers: int, cpus: float, gpus: float) -> int:
-    """How many trials of so many workers the cluster can run at once, as its nodes are now."""
+@dataclass(frozen=True)
+class Capacity:
+    """How many trials a cluster can run at once, and the names of its nodes."""
+
+    slots: int
+    nodes: tuple[str, ...]
+
+
+def find_capacity(workers: int, cpus: float, gpus: float) -> Capacity:
+    """What the connected cluster can run of trials of so many workers, as its nodes are now."""
     import ray
 
-    places = 0
+    places, nodes = 0, set()
     for node in ray.nodes():
         if node["Alive"]:
+            nodes.add(str(node["NodeManagerHostname"]))
             has = node["Resources"]
             fits = [int(has.get("CPU", 0) / cpus + 1e-9)]
             if gpus:
                 fits.append(_gpu_places(has.get("GPU", 0), gpus))
             places += min(fits)
-    return places // workers
+    return Capacity(places // workers, tuple(sorted(nodes)))
 
 
 def _gpu_places(available: float, gpus: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from raise_hpo.checkpoints import drop_replaced, drop_surplus
 from raise_hpo.decide import DecisionCore, Done, Run
-from raise_hpo.drive.cluster import SLOT_RESOURCE
+from raise_hpo.drive.cluster import SLOT_RESOURCE, Capacity
 from raise_hpo.drive.slot import MESSAGE, RESOURCES, SPEC, Slot
 from raise_hpo.history import ENDED, Trial
 from raise_hpo.trial.spec import Began, Broke, EpochDone, TrialSpec
@@ -29,27 +30,31 @@ class RayTuneDriver:
     Args:
         core: The decision core; its log is the study's journal.
         folder: The study's folder, shared by all nodes.
-        cache: A folder on each node for what its workers share.
-        slots: Trials at a time.
+        storage: A folder on this node for what Tune writes.
+        slots: Trials at a time, at first.
         trainable: The trainable, if it is a class that workers cannot import by name.
         stop_requested: Asked after each report; True ends the run there, resumable.
         each_turn: Called on every turn of Tune's loop, about ten times a second.
+        capacity: Asked once a second how many trials can run now and on which nodes; None if that never changes.
     """
 
     def __init__(
-        self, core: DecisionCore, folder: Path, cache: Path, slots: int, trainable: type | None = None,
+        self, core: DecisionCore, folder: Path, storage: Path, slots: int, trainable: type | None = None,
         stop_requested: Callable[[], bool] = lambda: False, each_turn: Callable[[], None] = lambda: None,
+        capacity: Callable[[], Capacity] | None = None,
     ) -> None:  # fmt: skip
         self.core = core
         self.folder = folder
-        self.cache = cache
+        self.storage = storage
         self.slots = slots
         self.trainable = trainable
         self.stop_requested = stop_requested
         self.each_turn = each_turn
+        self.capacity = capacity
         self.running: dict[str, int] = {}
         self.stopping = False
         self._slot_numbers: dict[str, str] = {}
+        self._looked = 0.0
         self._raised: Exception | None = None
 
     def run(self) -> None:
@@ -77,10 +82,21 @@ class RayTuneDriver:
                 search_alg=_Orders(self), scheduler=_Reports(self), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
-                name="tune", storage_path=str(self.cache), verbose=0, callbacks=[_Turn(self)],
+                name="tune", storage_path=str(self.storage), verbose=0, callbacks=[_Turn(self)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )  # fmt: skip
+
+    def turn(self) -> None:
+        """What is to be done besides orders and reports: look at the cluster, refresh what is shown."""
+        now = time.monotonic()
+        if self.capacity is not None and now - self._looked >= 1.0:
+            self._looked = now
+            with self.noting_what_is_raised():
+                found = self.capacity()
+                self.slots = found.slots
+                self.core.has_capacity(found.slots, found.nodes)
+        self.each_turn()
 
     # What Tune asks and tells
 
@@ -157,7 +173,6 @@ class RayTuneDriver:
             precision=study.resources.precision,
             lr_scaling=study.resources.lr_scaling,
             folder=self.folder,
-            cache=self.cache,
             checkpoint=trial.checkpoint[1] if trial.checkpoint else None,
             inherits=trial.inherits,
             save_at=frozenset(save_at),
@@ -216,7 +231,7 @@ class _Turn(tune.Callback):
         self.driver = driver
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
-        self.driver.each_turn()
+        self.driver.turn()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, as for the searcher."""

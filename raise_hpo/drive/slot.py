@@ -9,6 +9,7 @@ from typing import Any
 
 from ray import tune
 
+from raise_hpo.folder import StudyFolder
 from raise_hpo.trial.failures import TrialFailure
 from raise_hpo.trial.group import WorkerGroup
 from raise_hpo.trial.spec import Began, Broke, EpochDone, TrialSpec
@@ -66,7 +67,8 @@ class Slot(tune.Trainable):
         assert self._group is not None
         epoch, metrics, first_batch = self._group.call("epoch", timeout=self._spec.epoch_seconds)[0]
         checkpoint = None
-        if epoch in self._spec.save_at:
+        # A request to stop ends this stretch; where no checkpoint was due, the epochs since the last one would be lost.
+        if epoch in self._spec.save_at or StudyFolder(self._spec.folder).stop_request.exists():
             checkpoint = self._spec.checkpoint_path(epoch)
             self._group.call_first("save", self._spec.folder / checkpoint)
         return EpochDone(epoch, metrics, checkpoint, first_batch)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from raise_hpo.history import History
 from raise_hpo.journal import Event
-from raise_hpo.report.words import number, short_config
+from raise_hpo.report.words import counted, number, short_config
 
 
 def event_line(event: Event, metrics: Sequence[str] = ()) -> str:
@@ -96,10 +96,16 @@ def _resumed(event: Event, metrics: Sequence[str]) -> str:
     return f"study resumed, {event.get('slots', 1)} trials at a time"
 
 
+def _capacity(event: Event, metrics: Sequence[str]) -> str:
+    changes = [f"{word} {', '.join(event[word])}" for word in ("lost", "joined") if event[word]]
+    nodes = f"{counted(len(event['nodes']), 'node')}, {counted(event['slots'], 'trial')} at a time"
+    return f"study runs on {nodes}{''.join(f'; {change}' for change in changes)}"
+
+
 _WORDS: dict[str, Callable[[Event, Sequence[str]], str]] = {
     "study": _study, "suggested": _suggested, "started": _started, "reported": _reported, "checkpointed": _checkpointed,
     "decided": _decided, "finished": _finished, "failed": _failed, "guarded": _guarded,
-    "exhausted": _exhausted, "stopped": _stopped, "resumed": _resumed,
+    "exhausted": _exhausted, "stopped": _stopped, "resumed": _resumed, "capacity": _capacity,
 }  # fmt: skip
 
 

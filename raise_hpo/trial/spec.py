@@ -9,6 +9,9 @@ from typing import Any
 
 from raise_hpo.folder import StudyFolder
 
+NODE_CACHE = "RAISE_HPO_NODE_CACHE"
+"""The environment variable that names the folder on each node in which its workers share what they read."""
+
 
 @dataclass(frozen=True)
 class TrialSpec:
@@ -24,7 +27,6 @@ class TrialSpec:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         lr_scaling: ``off``, ``linear`` or ``sqrt``.
         folder: The study's folder, which all nodes share.
-        cache: A folder on the node, for what workers there can share.
         checkpoint: The checkpoint to go on from, relative to the study's folder; None to start anew.
         save_at: The epochs after which a checkpoint is written.
         inherits: Whether the checkpoint is another trial's, so that its weights are taken on and its settings are not.
@@ -41,7 +43,6 @@ class TrialSpec:
     precision: str
     lr_scaling: str
     folder: Path
-    cache: Path | None
     checkpoint: str | None
     save_at: frozenset[int]
     inherits: bool = False

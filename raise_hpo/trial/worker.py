@@ -19,7 +19,7 @@ from raise_hpo.names import resolve_trainable
 from raise_hpo.space import flatten, nest
 from raise_hpo.trial.failures import TrialFailure, failure_of
 from raise_hpo.trial.runner import TrialRunner
-from raise_hpo.trial.spec import TrialSpec
+from raise_hpo.trial.spec import NODE_CACHE, TrialSpec
 from raise_hpo.trial.trainable import Place, Trainable
 
 _PATIENCE = datetime.timedelta(minutes=5)
@@ -92,7 +92,7 @@ class Worker:
             seed=spec.seed * 1_000_003 + spec.trial,
             precision=spec.precision,
             data=spec.data,
-            cache=spec.cache,
+            cache=Path(os.environ[NODE_CACHE]) if NODE_CACHE in os.environ else None,
         )
 
     @contextlib.contextmanager

@@ -48,7 +48,7 @@ def run(
     events: list[Event] = []
     core = DecisionCore(study, events.extend, default)
     core.begin("driven", slots, {})
-    RayTuneDriver(core, folder, ray.cache, slots).run()
+    RayTuneDriver(core, folder, ray.storage, slots).run()
     assert core.history.state == "finished"
     return core.history, events
 
@@ -155,10 +155,10 @@ def _line(words: str) -> int:
 
 
 def test_fractional_resources_share_a_core(ray: LocalRay, tmp_path: Path) -> None:
-    from raise_hpo.drive.cluster import count_slots
+    from raise_hpo.drive.cluster import find_capacity
 
-    assert count_slots(workers=1, cpus=0.5, gpus=0) == 8
-    assert count_slots(workers=3, cpus=1, gpus=0) == 1
+    assert find_capacity(workers=1, cpus=0.5, gpus=0).slots == 8
+    assert find_capacity(workers=3, cpus=1, gpus=0).slots == 1
     history, _ = run(ray, tmp_path, slots=2, resources={"cpus": 0.5}, max_epochs=1)
     assert history.counts()["finished"] == 4
 
@@ -180,17 +180,17 @@ def test_a_journal_that_cannot_be_written_ends_the_run_with_its_sentence(ray: Lo
     core = DecisionCore(study, full)
     core.begin("full", 1, {})
     with pytest.raises(JournalError, match="No space left on device"):
-        RayTuneDriver(core, tmp_path, ray.cache, 1).run()
+        RayTuneDriver(core, tmp_path, ray.storage, 1).run()
 
 
 def test_one_process_runs_one_study_after_another(tmp_path: Path) -> None:
     """As a notebook does, in which Ray has been imported and used before."""
     code = (
         "import ray\n"
-        "from raise_hpo.drive.cluster import LocalRay, count_slots\n"
+        "from raise_hpo.drive.cluster import LocalRay, find_capacity\n"
         "for _ in range(2):\n"
         "    with LocalRay(cpus=2) as local:\n"
-        "        print(count_slots(1, 1, 0), oct((local.folder / 'token').stat().st_mode)[-3:])\n"
+        "        print(find_capacity(1, 1, 0).slots, oct((local.folder / 'token').stat().st_mode)[-3:])\n"
         "    assert not local.folder.exists()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path)

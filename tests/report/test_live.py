@@ -95,8 +95,10 @@ def test_the_view_draws_the_last_standing_when_it_ends(finished: StudyFolder) ->
 
 def test_every_event_has_a_line(finished: StudyFolder, taken_up: StudyFolder) -> None:
     guarded = {"rung": 9, "epoch": 3, "predictor": "svr", "rank": 0.93, "last": 0.9, "curves": 18}
-    # A stopper's event; the two studies have none.
-    events = [*read(finished.journal), *read(taken_up.journal), {"event": "guarded", "time": 0.0, **guarded}]
+    # A stopper's event and a cluster's; the two studies have none.
+    nodes = {"slots": 4, "nodes": ["n1"], "lost": ["n2"], "joined": []}
+    others = [{"event": "guarded", "time": 0.0, **guarded}, {"event": "capacity", "time": 0.0, **nodes}]
+    events = [*read(finished.journal), *read(taken_up.journal), *others]
     lines = {event["event"]: event_line(event) for event in events}
     assert set(lines) >= set(EVENTS)
     assert all(re.match(r"\d\d:\d\d:\d\d (trial \d+|study) \S", line) and "\n" not in line for line in lines.values())

@@ -193,7 +193,7 @@ def test_a_worker_loads_an_heirs_checkpoint_as_one(tmp_path: Path) -> None:
     (tmp_path / "parent.pt").write_bytes(parent.save())
     spec = TrialSpec(
         trial=5, trainable=Line, config={"lr": 0.02}, fixed={}, seed=1, data={}, precision="fp32", lr_scaling="off",
-        folder=tmp_path, cache=None, checkpoint="parent.pt", save_at=frozenset(), inherits=True,
+        folder=tmp_path, checkpoint="parent.pt", save_at=frozenset(), inherits=True,
     )  # fmt: skip
     worker = Worker(0, 1, 1)
     worker.begin(spec)
