@@ -106,6 +106,10 @@ class DecisionCore:
         lost, joined = ([], []) if known is None else (sorted({*known} - {*nodes}), sorted({*nodes} - {*known}))
         self._log({"event": "capacity", "slots": slots, "nodes": list(nodes), "lost": lost, "joined": joined})
 
+    def exclude(self, node: str, why: str) -> None:
+        """A node gets no trials any more."""
+        self._log({"event": "excluded", "node": node, "why": why})
+
     def stop(self, state: str, why: str) -> None:
         """The driver stops: ``stopped`` (on request), ``interrupted`` or ``failed``; each can be resumed."""
         self._log({"event": "stopped", "state": state, "why": why})

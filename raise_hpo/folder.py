@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -124,6 +125,11 @@ class DriverLock:
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise UserError(
+                    f"{folder.lock} cannot be locked ({error.strerror}): studies need a file system with POSIX locks; "
+                    "set RAISE_HPO_STUDIES to a folder on one"
+                ) from error
             self._file.seek(0)
             holder = json.loads(self._file.read() or "{}")
             raise UserError(

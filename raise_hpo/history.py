@@ -116,6 +116,7 @@ class History:
         heirs: How many trials started from another one's checkpoint.
         sharing: For each checkpoint's path how many trials have it for their last one.
         nodes: The nodes of the cluster as last told; None where nobody told.
+        excluded: Nodes that got no trials any more, and why.
         seconds: Time that a driver was at work, over all sessions.
     """
 
@@ -138,6 +139,7 @@ class History:
         self.sessions: list[list[float]] = []
         self.slots = 1
         self.nodes: list[str] | None = None
+        self.excluded: dict[str, str] = {}
         self._slot_seconds = 0.0
         self.last_seq = -1
         for event in events:
@@ -326,6 +328,9 @@ class History:
 
     def _on_capacity(self, event: Event) -> None:
         self.slots, self.nodes = event["slots"], list(event["nodes"])
+
+    def _on_excluded(self, event: Event) -> None:
+        self.excluded[event["node"]] = event["why"]
 
     def _on_stopped(self, event: Event) -> None:
         self.state, self.why = event["state"], event["why"]

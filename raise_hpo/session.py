@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from raise_hpo.drive.cluster import Capacity, StudyRay
 
 _TRACKER_SECONDS = 120.0
+_TRACKER_SECONDS_IN_HASTE = 15.0
 
 
 class View(Protocol):
@@ -84,6 +85,8 @@ class Session:
         self.slots = slots
         self.view_maker = view
         self.ray = ray
+        self.exclude: Callable[[str, str], None] = lambda node, why: None
+        self._stop_asked: str | None = None
         self.default: Config | None = default_config(study, trainable)
         self.earlier: tuple[CurveTable, ...] = ()
 
@@ -142,6 +145,12 @@ class Session:
         session.earlier = kept_earlier(folder, len(study.warm_start))
         return session
 
+    def request_stop(self, why: str) -> None:
+        """Stop after the running epochs, which are checkpointed; from a signal handler or another thread."""
+        self._stop_asked = why
+        with suppress(OSError):
+            self.folder.stop_request.write_text(why)
+
     def run(self) -> History:
         """Run to the end, or until a stop or an interrupt; the history then. Resumable after whatever ends it.
 
@@ -166,6 +175,8 @@ class Session:
 
         before = read(self.folder.journal) if journal.seq else []
         self.folder.stop_request.unlink(missing_ok=True)
+        if self._stop_asked:
+            self.request_stop(self._stop_asked)
         views: list[View] = []
 
         def log(events: list[Event]) -> None:
@@ -192,7 +203,7 @@ class Session:
                 # On a full disk the report has to wait for `raise-hpo report`; what ended the study must be said.
                 with suppress(OSError):
                     self._leave_in_order(core.history)
-                tracker.finish(_TRACKER_SECONDS)
+                tracker.finish(_TRACKER_SECONDS if self._stop_asked is None else _TRACKER_SECONDS_IN_HASTE)
         return core.history
 
     def _close(self, core: DecisionCore, state: str, why: str) -> None:
@@ -218,11 +229,14 @@ class Session:
             driver = RayTuneDriver(
                 core, self.folder.path.resolve(), ray.storage, slots,
                 trainable=self.trainable if self.trainable.__module__ == "__main__" else None,
-                stop_requested=every_second(self.folder.stop_request.exists), each_turn=view.refresh,
-                capacity=self._capacity if self.ray else None,
+                stop_requested=every_second(self._is_to_stop), each_turn=view.refresh,
+                capacity=self._capacity if self.ray else None, exclude=self.exclude,
             )  # fmt: skip
             driver.run()
         self._close(core, "stopped", self._stop_reason())
+
+    def _is_to_stop(self) -> bool:
+        return self._stop_asked is not None or self.folder.stop_request.exists()
 
     def _capacity(self) -> Capacity:
         """What the cluster can run now, and no more than the user wants."""
@@ -233,7 +247,9 @@ class Session:
         return replace(found, slots=min(found.slots, self.slots or found.slots))
 
     def _stop_reason(self) -> str:
-        """What the one who asked for the stop wrote into the request."""
+        """What the one who asked for the stop gave as a reason."""
+        if self._stop_asked:
+            return self._stop_asked
         with suppress(OSError):
             return self.folder.stop_request.read_text().strip() or "stopped on request"
         return "stopped on request"

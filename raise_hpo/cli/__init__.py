@@ -15,6 +15,7 @@ from raise_hpo.cli.resume import resume
 from raise_hpo.cli.simulate import simulate
 from raise_hpo.cli.status import status
 from raise_hpo.cli.stop import stop
+from raise_hpo.cli.submit import submit
 from raise_hpo.cli.tune import tune
 from raise_hpo.cli.ui import ui
 from raise_hpo.errors import UserError
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(tune)
+app.command()(submit)
 app.command()(resume)
 app.command()(status)
 app.command("list")(list_studies)

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +22,9 @@ from raise_hpo.trial.spec import NODE_CACHE
 SLOT_RESOURCE = "raise_hpo_slot"
 """A resource that every node we start has plenty of; a trial's supervising actor takes a bit of it and no CPU."""
 
-_PREFIX = "rh-"
+PREFIX = "rh-"
 _OWNER = "owner"
-_SLOTS_A_NODE = 10_000
+SLOTS_A_NODE = 10_000
 _OBJECT_STORE_BYTES = 200 * 2**20
 
 # A trial is one stretch on a slot and its record is the journal: what Tune would write beside it is never read.
@@ -83,7 +84,7 @@ class LocalRay:
             raise UserError("this process is connected to a Ray cluster of its own; call ray.shutdown() first")
         sweep_killed()
         # Short, because Ray puts sockets below it, whose paths may have 107 characters.
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
             self._start()
         except BaseException:
@@ -92,7 +93,7 @@ class LocalRay:
         return self
 
     def _start(self) -> None:
-        (self.folder / _OWNER).write_text(json.dumps(_process(os.getpid())))
+        mark_owner(self.folder)
         cache = self.folder / "cache"
         cache.mkdir()
         os.environ.update(TUNE_SETTINGS | {NODE_CACHE: str(cache)})
@@ -104,7 +105,7 @@ class LocalRay:
         ray.init(
             address="local",
             num_cpus=self.cpus,
-            resources={SLOT_RESOURCE: _SLOTS_A_NODE},
+            resources={SLOT_RESOURCE: SLOTS_A_NODE},
             object_store_memory=_OBJECT_STORE_BYTES,
             include_dashboard=False,
             log_to_driver=False,
@@ -140,7 +141,9 @@ class AttachedRay:
         self.address = address
 
     def __enter__(self) -> AttachedRay:
-        self.storage = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        sweep_killed()
+        self.storage = Path(tempfile.mkdtemp(prefix=PREFIX))
+        mark_owner(self.storage)
         os.environ.update(TUNE_SETTINGS)
         try:
             self._connect()
@@ -178,9 +181,14 @@ def _forget_earlier_token() -> None:
     AuthenticationTokenLoader.instance().reset_cache()
 
 
-def sweep_killed() -> None:
-    """Remove the folders that killed drivers of this user have left on this machine."""
-    for owner in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_OWNER}"):
+def mark_owner(folder: Path) -> None:
+    """Note in a folder that it is of use only as long as this process lives."""
+    (folder / _OWNER).write_text(json.dumps(_process(os.getpid())))
+
+
+def sweep_killed(place: Path | None = None) -> None:
+    """Remove the folders that killed processes of this user have left in a place, the system's temporary folder."""
+    for owner in (place or Path(tempfile.gettempdir())).glob(f"{PREFIX}*/{_OWNER}"):
         with contextlib.suppress(OSError, ValueError):
             pid, started = json.loads(owner.read_text())
             if owner.stat().st_uid == os.getuid() and _process(pid) != [pid, started]:
@@ -217,16 +225,29 @@ def find_capacity(workers: int, cpus: float, gpus: float) -> Capacity:
     """What the connected cluster can run of trials of so many workers, as its nodes are now."""
     import ray
 
-    places, nodes = 0, set()
+    places = 0
     for node in ray.nodes():
         if node["Alive"]:
-            nodes.add(str(node["NodeManagerHostname"]))
             has = node["Resources"]
             fits = [int(has.get("CPU", 0) / cpus + 1e-9)]
             if gpus:
                 fits.append(_gpu_places(has.get("GPU", 0), gpus))
             places += min(fits)
-    return Capacity(places // workers, tuple(sorted(nodes)))
+    return Capacity(places // workers, alive_nodes())
+
+
+def alive_nodes() -> tuple[str, ...]:
+    """The names of the connected cluster's nodes, in alphabetical order."""
+    import ray
+
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    return tuple(sorted({_name(node) for node in alive}))
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    """The name that a node was given, or its host's; Ray fills in the address where none was given."""
+    given = str(node.get("NodeName") or "")
+    return given if given and given != node["NodeManagerAddress"] else str(node["NodeManagerHostname"])
 
 
 def _gpu_places(available: float, gpus: float) -> int:

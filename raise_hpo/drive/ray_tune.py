@@ -16,6 +16,7 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from raise_hpo.checkpoints import drop_replaced, drop_surplus
 from raise_hpo.decide import DecisionCore, Done, Run
+from raise_hpo.drive.blame import NodeBlame
 from raise_hpo.drive.cluster import SLOT_RESOURCE, Capacity
 from raise_hpo.drive.slot import MESSAGE, RESOURCES, SPEC, Slot
 from raise_hpo.history import ENDED, Trial
@@ -35,6 +36,7 @@ class RayTuneDriver:
         trainable: The trainable, if it is a class that workers cannot import by name.
         stop_requested: Asked after each report; True ends the run there, resumable.
         each_turn: Called on every turn of Tune's loop, about ten times a second.
+        exclude: Told of a node that is to be left alone from now on, and why.
         capacity: Asked once a second how many trials can run now and on which nodes; None if that never changes.
     """
 
@@ -42,6 +44,7 @@ class RayTuneDriver:
         self, core: DecisionCore, folder: Path, storage: Path, slots: int, trainable: type | None = None,
         stop_requested: Callable[[], bool] = lambda: False, each_turn: Callable[[], None] = lambda: None,
         capacity: Callable[[], Capacity] | None = None,
+        exclude: Callable[[str, str], None] = lambda node, why: None,
     ) -> None:  # fmt: skip
         self.core = core
         self.folder = folder
@@ -51,6 +54,8 @@ class RayTuneDriver:
         self.stop_requested = stop_requested
         self.each_turn = each_turn
         self.capacity = capacity
+        self.exclude = exclude
+        self._blame = NodeBlame()
         self.running: dict[str, int] = {}
         self.stopping = False
         self._slot_numbers: dict[str, str] = {}
@@ -135,7 +140,7 @@ class RayTuneDriver:
         """A slot died without a word."""
         number = self.running.pop(tune_id, None)
         if number is not None:
-            self.core.failed(number, "lost", cause)
+            self._failed(number, "lost", cause)
 
     def _tell(self, number: int, message: Began | EpochDone | Broke) -> bool:
         if isinstance(message, Began):
@@ -143,14 +148,25 @@ class RayTuneDriver:
             self.core.started(number, message.node, slot, message.workers, message.at)
             return True
         if isinstance(message, Broke):
-            self.core.failed(number, message.kind, message.cause)
+            self._failed(number, message.kind, message.cause)
             return False
         trial = self.core.history.trials[number]
+        self._blame.worked(trial.stays[-1].node)
         before = trial.checkpoint
         decision = self.core.report(number, message.epoch, message.metrics, message.checkpoint, message.first_batch)
         self._prune(trial, before)
         self.stopping = self.stopping or self.stop_requested()
         return decision.action == "continue" and not self.stopping
+
+    def _failed(self, number: int, kind: str, cause: str) -> None:
+        trial = self.core.history.trials[number]
+        self.core.failed(number, kind, cause)
+        # A node that was lost is not to blame when it comes back; before the first stay nobody knows where a trial was.
+        node = trial.stays[-1].node if trial.stays and kind != "lost" else None
+        why = self._blame.failed(node, number) if node else None
+        if node and why:
+            self.core.exclude(node, why)
+            self.exclude(node, why)
 
     def _prune(self, trial: Trial, before: tuple[int, str] | None) -> None:
         """Remove the checkpoint that a newer one has replaced, and those of ended trials."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 import uuid
@@ -12,7 +13,7 @@ from ray import tune
 from raise_hpo.folder import StudyFolder
 from raise_hpo.trial.failures import TrialFailure
 from raise_hpo.trial.group import WorkerGroup
-from raise_hpo.trial.spec import Began, Broke, EpochDone, TrialSpec
+from raise_hpo.trial.spec import NODE, Began, Broke, EpochDone, TrialSpec
 
 SPEC = "spec"
 RESOURCES = "resources"
@@ -61,7 +62,7 @@ class Slot(tune.Trainable):
             self._group = WorkerGroup(*self._resources)
         self._group.call("begin", self._spec)
         self._begun = True
-        return Began(socket.gethostname(), self._uid, self._resources[0], began)
+        return Began(os.environ.get(NODE, socket.gethostname()), self._uid, self._resources[0], began)
 
     def _epoch(self) -> EpochDone:
         assert self._group is not None

@@ -102,10 +102,14 @@ def _capacity(event: Event, metrics: Sequence[str]) -> str:
     return f"study runs on {nodes}{''.join(f'; {change}' for change in changes)}"
 
 
+def _excluded(event: Event, metrics: Sequence[str]) -> str:
+    return f"study leaves node {event['node']} alone from now on: {event['why']}"
+
+
 _WORDS: dict[str, Callable[[Event, Sequence[str]], str]] = {
     "study": _study, "suggested": _suggested, "started": _started, "reported": _reported, "checkpointed": _checkpointed,
     "decided": _decided, "finished": _finished, "failed": _failed, "guarded": _guarded,
-    "exhausted": _exhausted, "stopped": _stopped, "resumed": _resumed, "capacity": _capacity,
+    "exhausted": _exhausted, "stopped": _stopped, "resumed": _resumed, "capacity": _capacity, "excluded": _excluded,
 }  # fmt: skip
 
 

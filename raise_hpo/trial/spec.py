@@ -9,6 +9,8 @@ from typing import Any
 
 from raise_hpo.folder import StudyFolder
 
+NODE = "RAISE_HPO_NODE"
+"""The environment variable with a node's name in its cluster; without it, the host name is taken."""
 NODE_CACHE = "RAISE_HPO_NODE_CACHE"
 """The environment variable that names the folder on each node in which its workers share what they read."""
 

@@ -98,6 +98,7 @@ def test_every_event_has_a_line(finished: StudyFolder, taken_up: StudyFolder) ->
     # A stopper's event and a cluster's; the two studies have none.
     nodes = {"slots": 4, "nodes": ["n1"], "lost": ["n2"], "joined": []}
     others = [{"event": "guarded", "time": 0.0, **guarded}, {"event": "capacity", "time": 0.0, **nodes}]
+    others.append({"event": "excluded", "time": 0.0, "node": "n2", "why": "trials fail there"})
     events = [*read(finished.journal), *read(taken_up.journal), *others]
     lines = {event["event"]: event_line(event) for event in events}
     assert set(lines) >= set(EVENTS)

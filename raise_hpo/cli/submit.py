@@ -1,0 +1,80 @@
+"""``raise-hpo submit``: run a study on a cluster."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from json import dumps
+from typing import Annotated
+
+import typer
+
+
+class DashboardPlace(StrEnum):
+    """Where Ray's dashboard listens."""
+
+    off = "off"
+    loopback = "loopback"
+    node = "node"
+
+
+def submit(
+    study: Annotated[str, typer.Argument(help="A study file, a trainable's name, or a study to go on with.")],
+    site: Annotated[str, typer.Option(help="The cluster: a site's name, or a TOML file.")] = "generic",
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of the job.")] = 1,
+    time: Annotated[
+        str | None, typer.Option(metavar="HH:MM:SS", help="Wall time of a job; the site's longest if not given.")
+    ] = None,
+    chain: Annotated[int, typer.Option(min=1, help="Jobs one after another, each going on with the study.")] = 1,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The study's name; numbered if not given.")] = None,
+    account: Annotated[str | None, typer.Option(help="The project to bill.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Instead of the site's.")] = None,
+    qos: Annotated[str | None, typer.Option(help="Instead of the site's.")] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="CPUs of a node, instead of the site's.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs of a node, instead of the site's.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of a node, such as 400G.")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="Trials at a time; as many as fit if not given.")] = None,
+    lead: Annotated[int, typer.Option(min=10, help="Seconds before the wall time at which the study pauses.")] = 300,
+    join_seconds: Annotated[int, typer.Option(min=1, help="How long to wait for all nodes.")] = 180,
+    require_all: Annotated[
+        bool, typer.Option("--require-all", help="Give up if a node does not join, rather than start without it.")
+    ] = False,
+    dashboard: Annotated[
+        DashboardPlace, typer.Option(help="Ray's dashboard: off, on the head's loopback, or on its network address.")
+    ] = DashboardPlace.loopback,
+    sbatch: Annotated[
+        list[str] | None, typer.Option(metavar="OPTION", help="A further option of sbatch, such as --mail-type=END.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the batch script and submit nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Submit a study to a Slurm cluster; it outlives wall times, and the loss of nodes."""
+    from raise_hpo.cluster.script import JobRequest, parse_time, script_file
+    from raise_hpo.cluster.site import load_site
+    from raise_hpo.cluster.submit import check_is_known, discard, prepare
+    from raise_hpo.cluster.submit import submit as submit_jobs
+
+    profile = load_site(site)
+    check_is_known(study)
+    request = JobRequest(
+        nodes=nodes, hours=parse_time(time) if time else profile.max_hours or 1.0, partition=partition, account=account,
+        qos=qos, cpus=cpus, gpus=gpus, memory=memory, slots=slots, lead=lead, join_seconds=join_seconds,
+        require_all=require_all, dashboard=dashboard.value, options=tuple(sbatch or ()),
+    )  # fmt: skip
+    folder = prepare(study, profile, request, set_ or [], name)
+    if dry_run:
+        print(script_file(folder).read_text(), end="")
+        discard(folder)
+        return
+    submitted = submit_jobs(folder, profile, request, chain)
+    if json:
+        print(dumps({"study": folder.name, "folder": str(folder.path.resolve()), **vars(submitted)}))
+        return
+    jobs = f"job {submitted.jobs[0]}" if chain == 1 else f"jobs {', '.join(submitted.jobs)} one after another"
+    print(f"study {folder.name}: {jobs} on {nodes} node(s) of {profile.title}")
+    print(f"  script  {submitted.script}")
+    print(f"  output  {folder.jobs.resolve()}/job-{submitted.jobs[0]}.out")
+    print(f"  follow  raise-hpo status {folder.name}, raise-hpo log -f {folder.name}")
+    print(f"  end     raise-hpo stop {folder.name} (resumable), raise-hpo cancel {folder.name}")

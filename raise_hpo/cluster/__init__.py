@@ -1,0 +1,1 @@
+"""Studies on a cluster: sites, batch jobs, the Ray cluster of a job, and sessions with it from elsewhere."""

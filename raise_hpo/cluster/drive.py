@@ -1,0 +1,193 @@
+"""The study's driver inside a batch job: ``python -m raise_hpo.cluster.drive``, run by ``slurm/ray_cluster.sh``.
+
+It waits until the job's nodes have joined and no other job drives the study, runs it, and pauses it when the batch
+script hands on SIGUSR1: running trials end their epoch and are checkpointed, or are left at their last checkpoint if
+the time does not suffice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from raise_hpo.cluster.exits import FINISHED, INTERRUPTED, NO_BEST, NODES_MISSING, PAUSED, STOPPED, WRONG_INPUT
+from raise_hpo.cluster.job import Setting, read_endpoint
+from raise_hpo.drive.cluster import AttachedRay, alive_nodes
+from raise_hpo.errors import UserError
+from raise_hpo.history import History
+from raise_hpo.session import Session
+
+_TIME_TO_CLOSE = 60.0
+
+
+class NodesMissing(UserError):
+    """Not all nodes joined, and all are required."""
+
+
+class JobRay(AttachedRay):
+    """The job's cluster, once its nodes have joined or the time for it is over.
+
+    Args:
+        setting: What the batch script exported.
+        expected: The names of the job's nodes.
+
+    Raises:
+        NodesMissing: Some have not joined in time, and all are required.
+    """
+
+    def __init__(self, setting: Setting, expected: list[str]) -> None:
+        endpoint = read_endpoint(setting.run)
+        if endpoint is None:
+            raise UserError(f"{setting.run.address} is missing: the job's Ray head is not up")
+        super().__init__(endpoint.address)
+        self.setting = setting
+        self.expected = expected
+
+    def __enter__(self) -> JobRay:
+        super().__enter__()
+        began = time.monotonic()
+        try:
+            missing = self._wait(began + self.setting.join_seconds)
+            if missing:
+                self._report(missing)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        joined = len(self.expected) - len(missing)
+        say(f"{joined} of {len(self.expected)} nodes are up after {time.monotonic() - began:.0f} s")
+        return self
+
+    def _wait(self, deadline: float) -> list[str]:
+        while True:
+            missing = sorted({*self.expected} - {*alive_nodes()})
+            if not missing or time.monotonic() > deadline:
+                return missing
+            time.sleep(0.2)
+
+    def _report(self, missing: list[str]) -> None:
+        words = (
+            f"{', '.join(missing)} did not join within {self.setting.join_seconds:.0f} s; see ray-{missing[0]}.log in "
+            f"{self.setting.run.path}"
+        )
+        if self.setting.require_all:
+            raise NodesMissing(f"{words}; all nodes are required")
+        say(f"{words}; the study starts on the others")
+
+
+class Pause:
+    """Pauses the session when SIGUSR1 comes, and interrupts it when the wall time is near.
+
+    Args:
+        setting: What the batch script exported.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.asked = False
+        self._lead = setting.lead
+        self._why = f"paused: job {setting.job} is about to end"
+        self._session: Session | None = None
+        signal.signal(signal.SIGUSR1, self._on_signal)
+
+    def watch(self, session: Session) -> None:
+        """Pause this session from now on."""
+        self._session = session
+        if self.asked:
+            session.request_stop(self._why)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self.asked:
+            return
+        self.asked = True
+        say("the job is about to end: running trials finish their epoch and the study pauses")
+        left = self._lead - min(_TIME_TO_CLOSE, self._lead / 2)
+        timer = threading.Timer(left, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
+        if self._session is not None:
+            self._session.request_stop(self._why)
+
+
+def drive(setting: Setting, expected: list[str], pause: Pause) -> int:
+    """Run the study until it is over or paused; the exit code.
+
+    Raises:
+        UserError: The study cannot be run; one sentence says why.
+    """
+    _wait_for_other_drivers(setting, lambda: pause.asked)
+    if pause.asked:
+        return PAUSED
+    if setting.study.begun and (history := setting.study.history()).state == "finished":
+        say(f"study {setting.study.name} is finished: {history.why}")
+        return FINISHED
+    from rich.console import Console
+
+    from raise_hpo.report.live import PlainView
+
+    session = Session.take_up(
+        setting.study, slots=setting.slots, ray=JobRay(setting, expected),
+        view=lambda history, name: PlainView(history, Console(soft_wrap=True), name),
+    )  # fmt: skip
+    session.exclude = lambda node, why: exclude(setting, node, why)
+    pause.watch(session)
+    try:
+        return _exit_code(session.run(), pause.asked)
+    except KeyboardInterrupt:
+        return PAUSED if pause.asked else INTERRUPTED
+
+
+def _exit_code(history: History, paused: bool) -> int:
+    if history.state == "finished":
+        return FINISHED if history.best() is not None else NO_BEST
+    return PAUSED if paused else STOPPED
+
+
+def _wait_for_other_drivers(setting: Setting, ended: Callable[[], bool]) -> None:
+    """Two jobs of a chain may run at once; the second waits until the first has let go of the study."""
+    told = False
+    while not ended() and (driver := setting.study.driver()) is not None:
+        if not told:
+            say(f"study {setting.study.name} is run by process {driver.get('pid')} on {driver.get('host')}: waiting")
+            told = True
+        time.sleep(1.0)
+
+
+def exclude(setting: Setting, node: str, why: str) -> None:
+    """Let a node leave the job's cluster, and keep the jobs that are still to come off it."""
+    from raise_hpo.cluster import slurm
+    from raise_hpo.cluster.job import all_jobs
+
+    setting.run.excluded(node).write_text(why)
+    for job in all_jobs(setting.study):
+        try:
+            if slurm.state_of(job).state == "PENDING":
+                slurm.run("scontrol", "update", f"jobid={job}", f"ExcNodeList={node}")
+        except UserError as error:
+            say(f"job {job} may still get {node}: {error}")
+
+
+def say(words: str) -> None:
+    """A line in the job's output."""
+    print(f"{time.strftime('%T')} {words}", flush=True)
+
+
+def main() -> int:
+    """Run the driver of this job; the names of the job's nodes are its arguments."""
+    setting = Setting.of()
+    pause = Pause(setting)
+    try:
+        return drive(setting, sys.argv[1:], pause)
+    except NodesMissing as error:
+        say(f"raise-hpo: {error}")
+        return NODES_MISSING
+    except UserError as error:
+        say(f"raise-hpo: {error}")
+        return WRONG_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""Exit codes of a study's driver in a job; ``slurm/ray_cluster.sh`` and `raise_hpo.cluster.after` act on them."""
+
+FINISHED = 0
+NO_BEST = 1
+WRONG_INPUT = 2
+STOPPED = 4
+HEAD_FAILED = 70
+NODES_MISSING = 71
+HEAD_LOST = 73
+PAUSED = 85
+INTERRUPTED = 130

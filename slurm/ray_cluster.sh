@@ -1,0 +1,118 @@
+#!/bin/bash
+# Runs a study in a Slurm allocation: a Ray head on this node, a Ray worker on each other node, the study's driver here.
+# A batch script that raise-hpo wrote exports RAISE_HPO_* and runs this. What each process does is in raise_hpo/cluster:
+# node.py (Ray on one node), drive.py (the driver), after.py (the jobs that follow); exit codes are in exits.py.
+set -uo pipefail
+ulimit -c 0
+
+python=$RAISE_HPO_PYTHON
+head=${SLURMD_NODENAME:-$(hostname -s)}
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+workers=()
+for node in "${nodes[@]}"; do [ "$node" = "$head" ] || workers+=("$node"); done
+export RAISE_HPO_NODES=${#nodes[@]}
+
+say() { printf '%(%T)T %s\n' -1 "$*"; }
+alive() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }
+# Bash runs a trap when a command ends, but breaks off a wait for it.
+nap() { sleep "$1" & wait $!; }
+
+signalled='' driver='' head_pid='' steps=()
+# shellcheck disable=SC2329  # the traps call it
+on_signal() {
+  signalled=$1
+  alive "$driver" && kill -"$1" "$driver"
+}
+trap 'on_signal USR1' USR1
+trap 'on_signal TERM' TERM
+
+# Each step shares its node with this script and with later steps, survives the loss of other nodes, and gets all CPUs.
+start_workers() { # NODE...
+  local list; list=$(IFS=,; echo "$*")
+  srun --nodes=$# --ntasks=$# --nodelist="$list" --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --overlap --mem=0 \
+    --no-kill --kill-on-bad-exit=0 --wait=0 --mpi=none --cpu-bind=none --export=ALL --input=none --unbuffered \
+    --output="${RAISE_HPO_RUN//%/%%}/ray-%N.log" --open-mode=append \
+    "$python" -m raise_hpo.cluster.node worker &
+  steps+=($!)
+}
+
+start_cluster() {
+  export RAISE_HPO_RUN=$RAISE_HPO_STUDY/jobs/$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}.$1
+  export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$RAISE_HPO_RUN/token
+  mkdir -p "$RAISE_HPO_STUDY/jobs" && mkdir -m 700 "$RAISE_HPO_RUN" || return 1
+  (umask 077; od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH")
+  steps=() respawned=0
+  "$python" -m raise_hpo.cluster.node head > "$RAISE_HPO_RUN/ray-$head.log" 2>&1 &
+  head_pid=$!
+  until [ -s "$RAISE_HPO_RUN/head.json" ]; do
+    alive $head_pid || { say "the Ray head on $head did not start:"; tail -n 20 "$RAISE_HPO_RUN/ray-$head.log"; return 1; }
+    [ -z "$signalled" ] || return 1
+    nap 0.2
+  done
+  say "Ray head is up on $head after $SECONDS s"
+  [ ${#workers[@]} = 0 ] || start_workers "${workers[@]}"
+}
+
+# A step that could not be launched on one node ends on all: then each node gets a step of its own.
+look_after_workers() {
+  local step node left=()
+  if [ ${#workers[@]} = 0 ] || [ "$respawned" -ge 3 ] || [ -n "$signalled" ]; then return 0; fi
+  for step in "${steps[@]}"; do alive "$step" && return 0; done
+  respawned=$((respawned + 1))
+  mapfile -t left < <(squeue -h -j "$SLURM_JOB_ID" -o %N | xargs -r scontrol show hostnames)
+  steps=()
+  for node in "${left[@]}"; do
+    [ "$node" = "$head" ] || [ -e "$RAISE_HPO_RUN/excluded-$node" ] || start_workers "$node"
+  done
+  say "the Ray workers ended; started again on ${#steps[@]} node(s)"
+}
+
+# On SIGUSR2, which srun hands on, a node ends its own Ray and nothing else. (SIGTERM to srun is SIGKILL for its tasks.)
+end_cluster() {
+  local pid ending=("${steps[@]}" "$head_pid")
+  touch "$RAISE_HPO_RUN/stop"
+  for pid in "${ending[@]}"; do alive "$pid" && kill -USR2 "$pid"; done
+  for _ in {1..150}; do
+    for pid in "${ending[@]}"; do alive "$pid" && { nap 0.1; continue 2; }; done
+    break
+  done
+  for pid in "${ending[@]}"; do alive "$pid" && kill -TERM "$pid"; done
+  for pid in "${ending[@]}"; do wait "$pid" 2>/dev/null; done
+  rm -f "$RAY_AUTH_TOKEN_PATH" "$RAISE_HPO_RUN/head.json"
+}
+
+run_driver() {
+  "$python" -m raise_hpo.cluster.drive "${nodes[@]}" &
+  driver=$!
+  while alive $driver; do
+    if ! alive $head_pid; then
+      say "the Ray head on $head is lost"
+      kill -TERM $driver; for _ in {1..50}; do alive $driver || break; nap 0.2; done
+      alive $driver && kill -KILL $driver
+      wait $driver; driver=''; return 73
+    fi
+    look_after_workers
+    nap 0.5
+  done
+  wait $driver; local code=$?
+  driver=''
+  return $code
+}
+
+# A killed driver is started again on the same cluster, a lost head with a new cluster in the same allocation.
+code=70
+for attempt in 0 1 2; do
+  if start_cluster $attempt; then
+    for _ in 1 2 3; do
+      run_driver; code=$?
+      if [ $code -lt 128 ] || [ -n "$signalled" ] || ! alive "$head_pid"; then break; fi
+      say "the driver was killed (exit code $code); it is started again"
+    done
+  fi
+  end_cluster
+  if [ $code != 73 ] || [ -n "$signalled" ]; then break; fi
+done
+trap '' USR1 TERM
+say "the study's driver ended with exit code $code${signalled:+ after signal $signalled}"
+"$python" -m raise_hpo.cluster.after $code
+exit $code
