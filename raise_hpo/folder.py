@@ -91,7 +91,9 @@ class StudyFolder:
         return self.path / "driver.lock"
 
     def history(self) -> History:
-        """The study's history as of now."""
+        """The study's history as of now; an empty one if it was submitted and not begun yet."""
+        if not self.begun and self.jobs.is_dir():
+            return History()
         return History(iterate(self.journal))
 
     def log_file(self, trial: int) -> Path:

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from raise_hpo.cli.cancel import cancel
 from raise_hpo.cli.data import data_app
 from raise_hpo.cli.list import list_studies
 from raise_hpo.cli.log import log
@@ -34,6 +35,7 @@ app.command()(status)
 app.command("list")(list_studies)
 app.command()(log)
 app.command()(stop)
+app.command()(cancel)
 app.command()(report)
 app.command()(ui)
 app.command()(simulate)

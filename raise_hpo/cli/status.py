@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+import sys
 from json import dumps
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from raise_hpo.folder import StudyFolder
 
 
 def status(
     study: Annotated[
-        str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")
+        str | None,
+        typer.Argument(help="A study's name or folder, or a job's number; the most recent study if not given."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show how a study stands, running or not: trials by state, best and default value, where its files are."""
-    from raise_hpo.folder import find_study
+    """Show how a study stands: trials by state, best and default value, where its files are; in a queue, its jobs."""
+    from raise_hpo.cli.study_or_job import find_study_or_job
     from raise_hpo.report.summary import summary
 
-    standing = summary(find_study(study))
+    folder = find_study_or_job(study)
+    told = summary(folder)
+    if folder.jobs.is_dir():
+        told["cluster"] = _in_the_queue(folder)
     if json:
-        print(dumps(standing))
+        print(dumps(told))
         return
     from rich.console import Console
 
     from raise_hpo.report.summary import closing_words
 
-    Console().print(closing_words(standing))
+    Console().print(closing_words(told))
+
+
+def _in_the_queue(folder: StudyFolder) -> dict[str, Any] | None:
+    """What Slurm says; None if it does not answer, as at home, or if nothing was submitted after all."""
+    from raise_hpo.cluster.job import submissions
+    from raise_hpo.cluster.standing import standing
+    from raise_hpo.errors import UserError
+
+    if not submissions(folder):
+        return None
+    try:
+        return standing(folder, folder.history())
+    except UserError as error:
+        print(f"raise-hpo: {error}", file=sys.stderr)
+        return None

@@ -32,7 +32,7 @@ class JobRequest:
         qos: Instead of the site's.
         cpus: CPUs of a node, instead of the site's.
         gpus: GPUs of a node, instead of the site's.
-        memory: Memory of a node, in sbatch's words; the partition's default if None.
+        memory: Memory of a node in sbatch's words, instead of the site's.
         slots: Trials at a time at the most.
         lead: Seconds between the signal to pause and the wall time.
         join_seconds: How long to wait for nodes.
@@ -91,7 +91,7 @@ def directives(study: StudyFolder, site: Site, request: JobRequest) -> list[str]
         ("nodes", request.nodes),
         ("ntasks-per-node", 1),
         ("cpus-per-task", cpus),
-        ("mem", request.memory),
+        ("mem", request.memory or site.memory),
         ("time", wall_time(request.hours)),
         ("signal", f"B:USR1@{request.lead}"),
         ("output", study.path.resolve() / "jobs" / "job-%j.out"),
@@ -146,7 +146,7 @@ def _settings(study: StudyFolder, site: Site, request: JobRequest) -> dict[str, 
     found: dict[str, object] = {
         "RAISE_HPO_STUDY": study.path.resolve(),
         "RAISE_HPO_SCRIPT": script_file(study),
-        "RAISE_HPO_PYTHON": Path(sys.executable),
+        "RAISE_HPO_PYTHON": site.python or sys.executable,
         "RAISE_HPO_LEAD": request.lead,
         "RAISE_HPO_JOIN_SECONDS": request.join_seconds,
         "RAISE_HPO_REQUIRE_ALL": int(request.require_all),

@@ -29,6 +29,7 @@ class Site(Settings):
         title: What people call it.
         partition: Default partition; the scheduler's own if None.
         test_partition: Where short test jobs start soon.
+        test_qos: Quality of service of such jobs.
         account: The project to bill.
         account_needed: Whether jobs without an account are refused.
         constraint: Node features that a job must ask for.
@@ -37,10 +38,13 @@ class Site(Settings):
         gpu_vendor: Who made them.
         gpu_request: The option of sbatch that asks for them, ``{gpus}`` in it for their number.
         cpus: What a job can ask for with ``--cpus-per-task`` on a whole node.
+        memory: Memory of a node to ask for, in sbatch's words; ``0`` is all of it.
         max_hours: The longest wall time.
         max_nodes: The most nodes of a job in the default partition.
         exclusive: Whether to ask for whole nodes.
         modules: What to ``module load`` after ``module purge``; none: modules are left alone.
+        python: A command on all nodes that runs Python, such as a wrapper that enters a container; the Python that
+            submits if None.
         setup: Further lines of shell before Python is started.
         env: Environment variables for the job.
         host_suffix: What to append to a node's name to get its name on the fast network.
@@ -58,6 +62,7 @@ class Site(Settings):
     title: str
     partition: str | None = None
     test_partition: str | None = None
+    test_qos: str | None = None
     account: str | None = None
     account_needed: bool = False
     constraint: str | None = None
@@ -66,10 +71,12 @@ class Site(Settings):
     gpu_vendor: Literal["nvidia", "amd"] = "nvidia"
     gpu_request: str = "--gres=gpu:{gpus}"
     cpus: int | None = Field(default=None, ge=1)
+    memory: str | None = None
     max_hours: float | None = Field(default=None, gt=0)
     max_nodes: int | None = Field(default=None, ge=1)
     exclusive: bool = False
     modules: list[str] = Field(default_factory=list)
+    python: str | None = None
     setup: list[str] = Field(default_factory=list)
     env: dict[str, str] = Field(default_factory=dict)
     host_suffix: str | None = None

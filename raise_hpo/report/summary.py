@@ -56,7 +56,9 @@ def summary(folder: StudyFolder) -> dict[str, Any]:
 
 
 def _state(folder: StudyFolder, history: History) -> tuple[str, str]:
-    """What the journal says, unless it says that a driver is at work and there is none."""
+    """What the journal says, unless it says that a driver is at work and there is none, or there is no journal yet."""
+    if not folder.begun:
+        return "submitted", "no job has begun it yet"
     if history.state == "running" and folder.driver() is None:
         return "interrupted", "the driver ended without a word"
     return history.state, history.why
@@ -103,7 +105,11 @@ def closing_words(summary: dict[str, Any]) -> RenderableType:
     if summary.get("front"):
         rows.append(("front", Text("\n".join(map(_on_the_front, summary["front"])))))
     rows += [("report", Text(_report(summary))), ("MLflow", Text(_mlflow(summary)))]
-    if summary["state"] not in ("finished", "running"):
+    if summary.get("cluster"):
+        from raise_hpo.cluster.standing import standing_words
+
+        rows += [(label, Text(words)) for label, words in standing_words(summary["cluster"])]
+    elif summary["state"] not in ("finished", "running"):
         rows.append(("go on", Text(f"raise-hpo resume {summary['study']}")))
     return Group(Text.assemble((summary["study"], "bold"), f" {summary['state']}{why}"), _indented(rows))
 

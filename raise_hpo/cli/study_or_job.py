@@ -1,0 +1,22 @@
+"""What a user may name: a study, or one of its jobs."""
+
+from __future__ import annotations
+
+from raise_hpo.errors import UserError
+from raise_hpo.folder import StudyFolder, find_study
+
+
+def find_study_or_job(reference: str | None) -> StudyFolder:
+    """A study by its name, its folder, or the number of one of its jobs; the latest one if nothing is given.
+
+    Raises:
+        UserError: There is none.
+    """
+    if reference is None or not reference.isdecimal():
+        return find_study(reference)
+    from raise_hpo.cluster.standing import find_by_job
+
+    try:
+        return find_by_job(reference)
+    except UserError:
+        return find_study(reference)

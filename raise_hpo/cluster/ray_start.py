@@ -1,0 +1,19 @@
+"""Ray's own ``ray start``, with its client server on the loopback: Ray offers no option for that, nor to leave it off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray._private import services
+from ray.scripts.scripts import main
+
+_start_client_server = services.start_ray_client_server
+
+
+def _on_loopback(address: str, host: str, *rest: Any, **options: Any) -> Any:
+    return _start_client_server(address, "127.0.0.1", *rest, **options)
+
+
+if __name__ == "__main__":
+    services.start_ray_client_server = _on_loopback
+    main()
