@@ -110,15 +110,10 @@ class RayNode:
             )
         self._session = session
         ip = node_address(self.name, self.setting.host_suffix, self.setting.interface)
-        command = [
-            sys.executable,
-            "-m",
-            "raise_hpo.cluster.ray_start",
-            "start",
-            "--log-color=false",
-            *self._arguments(ip, session),
-        ]
-        self._ray = subprocess.Popen(command, env=self._environment(), stdin=subprocess.DEVNULL)
+        ray = [sys.executable, "-m", "raise_hpo.cluster.ray_start", "start", "--log-color=false"]
+        self._ray = subprocess.Popen(
+            [*ray, *self._arguments(ip, session)], env=self._environment(), stdin=subprocess.DEVNULL
+        )
         say(f"Ray {self.role} on {self.name} at {ip}, process {self._ray.pid}")
 
     def _arguments(self, ip: str, session: Path) -> list[str]:
