@@ -111,6 +111,7 @@ class RayNode:
         self._session = session
         ip = node_address(self.name, self.setting.host_suffix, self.setting.interface)
         ray = [sys.executable, "-m", "raise_hpo.cluster.ray_start", "start", "--log-color=false"]
+        ray += self._arguments(ip, session)
         self._ray = subprocess.Popen(
             [*ray, *self._arguments(ip, session)], env=self._environment(), stdin=subprocess.DEVNULL
         )
