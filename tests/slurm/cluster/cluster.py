@@ -149,13 +149,16 @@ class SlurmCluster:
     # Failures
 
     def crash(self, node: str) -> None:
-        """Cut a node's power: first it is silent, then all of it is gone; nobody is told."""
-        self.unplug(node)
-        Host(self.folder, node).switch_off()
+        """Cut a node's power: first its cables are gone, so that nobody is told, then all that runs on it."""
         Host(self.folder, LOGIN).ip(*(f"link delete {cable}" for cable in self._cables(node)))
+        Host(self.folder, node).switch_off()
 
     def boot(self, node: str) -> None:
-        """Switch a node on, with its cables plugged in and its daemon running."""
+        """Switch a node on, with its cables plugged in and its daemon running.
+
+        A node that is back sooner than Slurm gives it up (40 s) may keep a job RUNNING that it has lost: one that had
+        begun less than half a minute before is taken for one that is still starting.
+        """
         host = Host(self.folder, node)
         host.switch_on()
         number = int(node.removeprefix("jrc"))
@@ -287,7 +290,7 @@ class SlurmCluster:
         jobs = self.run(LOGIN, "squeue", "-h", "-o", "%A", user="root").stdout.split()
         if jobs:
             self.run(LOGIN, "scancel", *sorted(set(jobs)), user="root")
-        if not until(self.idle, 15):
+        if not until(self.idle, 8):
             self._restart_daemons()
         self.wait_idle()
         for host in (LOGIN, *self.nodes):
