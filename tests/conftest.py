@@ -24,7 +24,8 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The long tests on Slurm run on demand."""
+    """The long tests on Slurm run on demand, and golden files are written on demand."""
+    parser.addoption("--update-golden", action="store_true", help="write golden files anew")
     parser.addoption("--slurm-drills", action="store_true", help="also run the long tests on a Slurm cluster")
 
 

@@ -32,8 +32,6 @@ def test_a_study_runs_on_all_nodes_and_leaves_nothing_behind(slurm: SlurmCluster
 )
 def test_what_slurm_refuses_is_one_sentence_and_leaves_no_study(slurm: SlurmCluster, options: str, word: str) -> None:
     study = ClusterStudy(slurm)
-    told = slurm.run(
-        slurm.login, "bash", "-c", f"raise-hpo submit study.yaml {options}", cwd=study.home, check=False
-    )
+    told = slurm.run(slurm.login, "bash", "-c", f"raise-hpo submit study.yaml {options}", cwd=study.home, check=False)
     assert told.returncode == 2 and word in told.stderr.lower() and len(told.stderr.splitlines()) == 1
     assert not any((study.home / "studies").iterdir())
