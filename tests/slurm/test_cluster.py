@@ -84,8 +84,8 @@ def test_temporary_files_are_of_one_node(slurm: SlurmCluster) -> None:
 def test_a_folder_that_only_root_may_enter_hides_no_python(tmp_path: Path) -> None:
     closed, clone = tmp_path / "root", tmp_path / "root" / "pyenv" / "3.11"
     clone.mkdir(parents=True)
-    tmp_path.chmod(0o755)
-    closed.chmod(0o700)
+    for folder, mode in ((tmp_path, 0o755), (closed, 0o700), (clone.parent, 0o755), (clone, 0o755)):
+        folder.chmod(mode)
     hidden, kept = views([clone, Path("/usr")])
     assert kept == [clone, Path("/usr")]
     assert Path("/tmp") in hidden or closed in hidden
@@ -109,6 +109,7 @@ def test_an_array_and_what_depends_on_it(slurm: SlurmCluster) -> None:
 def test_a_job_requeues_itself_on_a_signal_and_is_woken(slurm: SlurmCluster) -> None:
     script = home(slurm) / "requeued.sh"
     script.write_text(REQUEUED)
+    script.chmod(0o755)
     job = slurm.submit("-p", "shared", "--requeue", "--open-mode=append", "-o", "requeued.log", script)
     log = home(slurm) / "requeued.log"
     slurm.wait_until(lambda: "started" in text(log), 60, "the job runs", job)

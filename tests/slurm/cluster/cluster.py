@@ -5,6 +5,7 @@ All of a cluster is found by its run folder, so that one process may start it an
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -57,8 +58,9 @@ class SlurmCluster:
     def start(self, nodes: int = 3) -> None:
         """Boot all hosts, start their daemons, and wait until all nodes are idle."""
         numbers = {f"jrc{number:04}": number for number in range(1, nodes + 1)}
-        self.folder.mkdir(0o755)
+        umask = os.umask(0o022)  # users of the cluster must read what is written here
         try:
+            self.folder.mkdir(parents=True)
             settings.write(self.folder, f"10.{100 + self.slot}", numbers, cgroups.claim(self.folder))
             visible.write(self.folder)
             self._boot_login()
@@ -68,6 +70,8 @@ class SlurmCluster:
         except BaseException:
             self.stop()
             raise
+        finally:
+            os.umask(umask)
 
     def stop(self) -> None:
         """Kill all that the cluster runs and remove its files; also one that another process started."""
