@@ -84,8 +84,8 @@ def test_temporary_files_are_of_one_node(slurm: SlurmCluster) -> None:
 def test_a_folder_that_only_root_may_enter_hides_no_python(tmp_path: Path) -> None:
     closed, clone = tmp_path / "root", tmp_path / "root" / "pyenv" / "3.11"
     clone.mkdir(parents=True)
-    tmp_path.chmod(0o755)
-    closed.chmod(0o700)
+    for folder, mode in ((tmp_path, 0o755), (closed, 0o700), (clone.parent, 0o755), (clone, 0o755)):
+        folder.chmod(mode)
     hidden, kept = views([clone, Path("/usr")])
     assert kept == [clone, Path("/usr")]
     assert Path("/tmp") in hidden or closed in hidden
@@ -109,6 +109,7 @@ def test_an_array_and_what_depends_on_it(slurm: SlurmCluster) -> None:
 def test_a_job_requeues_itself_on_a_signal_and_is_woken(slurm: SlurmCluster) -> None:
     script = home(slurm) / "requeued.sh"
     script.write_text(REQUEUED)
+    script.chmod(0o755)
     job = slurm.submit("-p", "shared", "--requeue", "--open-mode=append", "-o", "requeued.log", script)
     log = home(slurm) / "requeued.log"
     slurm.wait_until(lambda: "started" in text(log), 60, "the job runs", job)
@@ -148,15 +149,15 @@ def test_a_node_loses_power_and_comes_back(slurm: SlurmCluster) -> None:
 
 @pytest.mark.slurm_drill
 def test_slurm_gives_up_a_node_without_power_after_a_while(slurm: SlurmCluster) -> None:
-    node = slurm.nodes[2]
-    job = slurm.submit("-w", node, "-o", "/dev/null", "--wrap", "sleep 300")
-    slurm.wait_for(job, "RUNNING")
+    job = slurm.submit("-o", "/dev/null", "--wrap", "sleep 300")
+    node = slurm.wait_for(job, "RUNNING")["BatchHost"]
     slurm.crash(node)
     slurm.wait_for(job, "PENDING", 180)
     assert slurm.node_states()[node].startswith("down")
-    slurm.boot(node)
     slurm.wake(job)
-    assert slurm.wait_for(job, "RUNNING")["Restarts"] == "1"
+    again = slurm.wait_for(job, "RUNNING")
+    assert again["Restarts"] == "1"
+    assert again["BatchHost"] != node
 
 
 def test_a_job_lives_through_a_cut_of_the_network(slurm: SlurmCluster) -> None:
