@@ -116,11 +116,11 @@ class ClusterStudy:
 
     # Waiting
 
-    def wait_reports(self, count: int, timeout: float = 150) -> None:
+    def wait_reports(self, count: int, timeout: float = 300) -> None:
         """Wait until so many epochs were reported."""
         self.wait(lambda: len(self.events("reported")) >= count, f"{count} epochs are reported", timeout)
 
-    def wait_finished(self, timeout: float = 240) -> History:
+    def wait_finished(self, timeout: float = 480) -> History:
         """Wait until the study is finished."""
         self.wait(lambda: self.history().state == "finished", "the study is finished", timeout)
         return self.history()

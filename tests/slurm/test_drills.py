@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from raise_hpo.cluster.job import all_jobs
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.simulator import Simulator, VirtualClock
 from raise_hpo.history import History
@@ -57,12 +58,13 @@ def running(slurm: SlurmCluster) -> ClusterStudy:
     """A study with trials on all nodes, and room for more."""
     study = ClusterStudy(slurm, seconds=2.0, **LONGER)
     study.submit()
-    study.wait(lambda: study.hosts() == set(slurm.nodes), "trials run on all nodes", 150)
+    study.wait(lambda: study.hosts() == set(slurm.nodes), "trials run on all nodes", 400)
     study.wait_reports(8)
     return study
 
 
 def running_on(study: ClusterStudy, node: str) -> set[int]:
+    """The trials that run on a node."""
     return {t.number for t in study.history().trials if t.state == "running" and t.stays[-1].node == node}
 
 
@@ -117,9 +119,8 @@ def test_a_lost_head_node(slurm: SlurmCluster, running: ClusterStudy) -> None:
     slurm.wait_for(job, ("CANCELLED", "NODE_FAIL", "COMPLETED", "FAILED"), 180)
     slurm.boot("jrc0001")
     check(running, **LONGER)
-    told = running.shell("raise-hpo status --json")
-    running.jobs += [job["job"] for job in __import__("json").loads(told)["cluster"]["jobs"]]
-    assert len(set(running.jobs)) == 2
+    running.jobs = all_jobs(running.folder)
+    assert len(running.jobs) == 2 and "was submitted and goes on" in running.told()
     settled(slurm, running)
 
 
@@ -213,7 +214,7 @@ def test_two_users_on_the_same_nodes(slurm: SlurmCluster) -> None:
     for study in studies:
         study.submit("--partition shared --cpus 8")
     for study in studies:
-        study.wait(lambda study=study: len(study.hosts()) == 3, "trials on all nodes", 200)
+        study.wait(lambda study=study: len(study.hosts()) == 3, "trials on all nodes", 400)
     for study in studies:
         check(study, resources={"cpus": 4})
         settled(slurm, study)

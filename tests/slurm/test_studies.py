@@ -14,7 +14,7 @@ from .studies import ClusterStudy, what_is_left
 def test_a_study_runs_on_all_nodes_and_leaves_nothing_behind(slurm: SlurmCluster) -> None:
     study = ClusterStudy(slurm)
     (job,) = study.submit()
-    slurm.wait_for(job, "COMPLETED", 240)
+    slurm.wait_for(job, "COMPLETED", 480)
     assert study.history().state == "finished"
     assert study.hosts() == set(slurm.nodes)
     assert {trial.state for trial in study.history().trials} == {"finished"}
