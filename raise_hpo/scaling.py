@@ -159,25 +159,23 @@ class Measurement:
             self._simulate(too_many, fits, last)
 
     def _simulate(self, counts: list[int], fits: int, last: StudyFolder | None) -> None:
-        """Simulate what does not fit, and the fewest that does, to compare with."""
+        """Simulate what does not fit or is not to be run, and the fewest that does, to compare with."""
         from raise_hpo.slot_scaling import curves_of, simulate_with
 
-        if not self.simulated:
-            self.notes.append(f"As {fits} slot(s) fit here, {_listed(counts)} are simulated, if at all.")
-            counts = sorted({min(self.slots), *counts})
+        why = "" if self.simulated else f"{_listed(counts)} slots do not fit here ({fits} do)"
+        if last is None and self._source is None:
+            raise UserError(f"--slots {_listed(counts)}: {why}; add a number that does, or give --curves to simulate")
         self.say(f"simulating the study with {_listed(counts)} slots")
         try:
-            if last is not None and self._source is None:
-                self._source = curves_of(last)
-            if self._source is None:
-                raise UserError(f"only {fits} fit here; add a number that does, or give --curves to simulate from")
-            rows, notes = simulate_with(self.study, counts, *self._source)
-            self.taken += rows
-            self.notes += notes
+            source = self._source or curves_of(last)  # type: ignore[arg-type]
+            rows, notes = simulate_with(self.study, sorted({min(self.slots), *counts}), *source)
         except UserError as error:
             if last is None:
-                raise UserError(f"--slots {_listed(counts)}: {error}") from None
-            self.notes.append(f"They could not be simulated: {error}.")
+                raise
+            self.notes.append(f"{why}, and they could not be simulated: {error}.")
+        else:
+            self.taken += rows
+            self.notes += [*([f"{why}: they are simulated, and {min(self.slots)} with them."] if why else []), *notes]
 
     def document(self) -> dict[str, Any]:
         """All of it as plain data: what was asked, where, rows of workers and of slots, failures, notes."""

@@ -73,7 +73,7 @@ def worker_cells(rows: list[Row]) -> list[list[str]]:
             [
                 str(row["workers"]), *([str(row["nodes"])] if several else []), number(row["batch"]),
                 number(row["seconds"], 3), number(row["spread"], 2), number(row["samples_per_second"], 3),
-                *_speed(row),
+                f"{row['speed_up']:.2f}", number(float(row["ideal"])), percent(row["efficiency"]),
             ]
             for row in rows
         ],
@@ -82,21 +82,17 @@ def worker_cells(rows: list[Row]) -> list[list[str]]:
 
 def slot_cells(rows: list[Row]) -> list[list[str]]:
     """A table of studies with several numbers of slots: its headings, then its rows, as text."""
-    headings = ["slots", "how", "wall time", "epochs", "epochs/h", "busy", "best", "speed-up", "ideal", "efficiency"]
     return [
-        headings,
+        ["slots", "how", "wall time", "epochs", "epochs/h", "busy", "best", "speed-up", "effic."],
         *[
             [
                 str(row["slots"]), row["how"], duration(row["seconds"]), number(float(row["epochs"]), 6),
-                number(row["epochs_per_hour"], 3), percent(row["busy"]), number(row["best"]), *_speed(row),
+                f"{row['epochs_per_hour']:.0f}", percent(row["busy"]), number(row["best"]),
+                f"{row['speed_up']:.2f}", percent(row["efficiency"]),
             ]
             for row in rows
         ],
     ]  # fmt: skip
-
-
-def _speed(row: Row) -> list[str]:
-    return [f"{row['speed_up']:.2f}", number(float(row["ideal"])), percent(row["efficiency"])]
 
 
 def _worker_words(document: Document) -> str:
@@ -158,9 +154,10 @@ def render(document: Document) -> str:
         loader=PackageLoader("raise_hpo.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    title, standing = headline(document)
     modes = [(mode, ABOUT[mode], worker_cells(rows)) for mode, rows in _series(document["workers"], "mode")]
     return environment.get_template(TEMPLATE).render(
-        name=document["study"], trainable=document["trainable"], headline=headline(document),
+        name=document["study"], trainable=document["trainable"], headline=title, standing=standing,
         setting=_setting(document), epochs=document["epochs"], modes=modes,
         slots=slot_cells(document["slots"]) if document["slots"] else [], failures=_failures(document),
         notes=document["notes"], figures=charts(document), written=time.strftime("%Y-%m-%d %H:%M"),
@@ -168,18 +165,30 @@ def render(document: Document) -> str:
     )  # fmt: skip
 
 
-def headline(document: Document) -> str:
-    """The most telling figure: of the most workers, or else of the most slots."""
-    for mode, words in (("strong", "train the same"), ("weak", "train")):
-        rows = [row for row in document["workers"] if row["mode"] == mode]
-        if len(rows) > 1:
-            first, last = rows[0]["workers"], rows[-1]
-            return f"{last['workers']} workers {words} {last['speed_up']:.2f} times as fast as {first}"
-    for _, rows in _series(document["slots"], "how"):
-        if len(rows) > 1:
-            first, last = rows[0]["slots"], rows[-1]
-            return f"With {last['slots']} slots the study is over {last['speed_up']:.2f} times as soon as with {first}"
-    return "Scaling"
+def headline(document: Document) -> tuple[str, str]:
+    """The most telling figure, of the most workers or else of the most slots, and the sentence it rests on."""
+    workers = dict(_series(document["workers"], "mode"))
+    if rows := _several(workers.get("strong")):
+        words = "An epoch of the same training takes {last} instead of {first}"
+    elif rows := _several(workers.get("weak")):
+        words = "An epoch takes {last} instead of {first}, and trains on {ideal} times the data"
+    elif rows := next((rows for _, rows in _series(document["slots"], "how") if _several(rows)), []):
+        words = "The study takes {last} instead of {first}"
+    else:
+        return "Scaling", "There is nothing to compare with: more than one count is needed."
+    first, last = rows[0], rows[-1]
+    of = "worker" if "workers" in last else "slot"
+    told = words.format(
+        first=duration(first["seconds"]), last=duration(last["seconds"]), ideal=number(float(last["ideal"]))
+    )
+    than = "" if first[f"{of}s"] == 1 else f" as on {first[f'{of}s']}"
+    title = f"{last['speed_up']:.2f} times as fast on {counted(last[f'{of}s'], of)}{than}"
+    return title, f"{told}: efficiency {percent(last['efficiency'])}."
+
+
+def _several(rows: list[Row] | None) -> list[Row]:
+    """The rows, if there are more than one."""
+    return rows if rows and len(rows) > 1 else []
 
 
 def _setting(document: Document) -> str:
@@ -187,8 +196,9 @@ def _setting(document: Document) -> str:
     if not machine:
         return "simulated"
     where = f"{counted(machine['nodes'], 'node')}, {machine['host']}"
-    has = f"{number(machine['cpus'])} CPUs and {number(machine['gpus'])} GPUs"
-    return f"{_worker_words(document)} at {document['worker']['precision']} · {where} · {has} in all"
+    has = f"{number(machine['cpus'])} CPUs and {number(machine['gpus'])} GPUs in all"
+    load = f"load before {machine['load']:.1f}"
+    return f"{_worker_words(document)} at {document['worker']['precision']} · {where} · {has} · {load}"
 
 
 def charts(document: Document) -> dict[str, Figure]:
@@ -199,7 +209,7 @@ def charts(document: Document) -> dict[str, Figure]:
             "workers-speed-up": _speed_up(workers, "workers"),
             "workers-efficiency": _efficiency(workers, "workers"),
             "workers-seconds": _seconds(workers, "workers", "epoch"),
-            "workers-samples": _plain(workers, "workers", "samples_per_second", "samples a second in training"),
+            "workers-samples": _plain(workers, "workers", "samples_per_second", "samples a second"),
         }
     if slots := _series(document["slots"], "how"):
         found |= {
@@ -218,7 +228,9 @@ def _speed_up(series: Series, count: str) -> Figure:
     first = min(row[count] for _, rows in series for row in rows)
     data = [_ideal(series, count, "ideal"), *_lines(series, count, "speed_up")]
     wide = _counts_axis(series, count).get("type") == "log"
-    yaxis = axis(f"speed-up over {first}", **({"type": "log"} if wide else {"rangemode": "tozero"}))
+    yaxis = axis(
+        f"speed-up over {counted(first, count[:-1])}", **({"type": "log"} if wide else {"rangemode": "tozero"})
+    )
     return figure(data, _HEIGHT, xaxis=_counts_axis(series, count), yaxis=yaxis)
 
 
