@@ -106,8 +106,8 @@ class Measurement:
         self.machine |= {"cpus": has.get("CPU", 0.0), "gpus": has.get("GPU", 0.0), "load": load}
         if len(nodes) == 1 and load > _BUSY_BEFORE * self.machine["cpus"]:
             self.notes.append(
-                f"Others were using this machine before: load {load:.1f} of {self.machine['cpus']:g} CPUs, so the "
-                "figures may be too low; measure again when it is quiet."
+                f"Others were using this machine: load {load:.1f} before, of {self.machine['cpus']:g} CPUs. Times and "
+                "speed-ups, even those above the ideal, say little then; measure again when it is quiet."
             )
 
     def _over_workers(self, folder: Path) -> None:
