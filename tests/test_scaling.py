@@ -99,3 +99,24 @@ def test_slots_are_simulated_from_a_study_that_was_run(
     assert four["efficiency"] == pytest.approx(four["speed_up"] / 4)
     assert document["workers"] == [] and document["machine"] == {}
     assert (tmp_path / "scaling-mlpf" / "scaling.html").is_file()
+
+
+@pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to mend
+def test_the_cluster_that_ray_address_names_is_used_and_left_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from raise_hpo.drive.cluster import LocalRay
+
+    file = write_study(tmp_path, resources={"cpus": 1.5}, max_epochs=1, budget={"trials": 1}, scheduler="none")
+    with LocalRay(cpus=7):
+        monkeypatch.setenv("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
+        options = ["--workers", "2", "--mode", "weak", "--epochs", "1", "--slots", "1", "--json"]
+        done = raise_hpo("scaling", file, *options, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert any(node["Alive"] for node in ray.nodes())
+    document = json.loads(done.stdout)
+    assert document["machine"]["cpus"] == 7.0
+    assert [(row["workers"], row["speed_up"]) for row in document["workers"]] == [(2, 1.0)]
+    assert [(row["slots"], row["how"]) for row in document["slots"]] == [(1, "run")]

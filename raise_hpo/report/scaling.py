@@ -228,9 +228,9 @@ def _speed_up(series: Series, count: str) -> Figure:
     first = min(row[count] for _, rows in series for row in rows)
     data = [_ideal(series, count, "ideal"), *_lines(series, count, "speed_up")]
     wide = _counts_axis(series, count).get("type") == "log"
-    yaxis = axis(
-        f"speed-up over {counted(first, count[:-1])}", **({"type": "log"} if wide else {"rangemode": "tozero"})
-    )
+    ticks = sorted({row["ideal"] for _, rows in series for row in rows})
+    how = {"type": "log", "tickvals": ticks} if wide else {"rangemode": "tozero"}
+    yaxis = axis(f"speed-up over {counted(first, count[:-1])}", **how)
     return figure(data, _HEIGHT, xaxis=_counts_axis(series, count), yaxis=yaxis)
 
 
