@@ -48,8 +48,8 @@ STUDY = {
     "searcher": "random",
     "scheduler": "none",
     "max_epochs": 6,
-    "budget": {"trials": 6},
-    "resources": {"cpus": 8},
+    "budget": {"trials": 4},
+    "resources": {"cpus": 16},
 }
 
 
