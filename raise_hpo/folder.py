@@ -75,6 +75,11 @@ class StudyFolder:
         return self.path / "stop"
 
     @property
+    def hand_back(self) -> Path:
+        """Its presence asks slots for a checkpoint after each epoch: some of them are to be handed back."""
+        return self.path / "hand-back"
+
+    @property
     def jobs(self) -> Path:
         """Batch jobs that run the study, a folder each; there only if it was submitted to a batch system."""
         return self.path / "jobs"

@@ -23,7 +23,7 @@ Event = dict[str, Any]
 
 EVENTS = (
     "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "guarded",
-    "exhausted", "stopped", "resumed", "capacity",
+    "exhausted", "stopped", "resumed", "capacity", "handed_back",
 )  # fmt: skip
 
 _CRC = ',"crc":"'

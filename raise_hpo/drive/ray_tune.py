@@ -18,6 +18,7 @@ from raise_hpo.checkpoints import drop_replaced, drop_surplus
 from raise_hpo.decide import DecisionCore, Done, Run
 from raise_hpo.drive.cluster import SLOT_RESOURCE, Capacity
 from raise_hpo.drive.slot import MESSAGE, RESOURCES, SPEC, Slot
+from raise_hpo.folder import StudyFolder
 from raise_hpo.history import ENDED, Trial
 from raise_hpo.trial.spec import Began, Broke, EpochDone, TrialSpec
 
@@ -53,6 +54,8 @@ class RayTuneDriver:
         self.capacity = capacity
         self.running: dict[str, int] = {}
         self.stopping = False
+        self.tune_controller: Any = None
+        self._asked_back = False
         self._slot_numbers: dict[str, str] = {}
         self._looked = 0.0
         self._raised: Exception | None = None
@@ -75,7 +78,7 @@ class RayTuneDriver:
         resources = self.core.study.resources
         bundles = [{SLOT_RESOURCE: 1.0}] + [_bundle(resources.cpus, resources.gpus)] * resources.workers
         # One pending trial at a time, Tune's default, would start a hundred slots one after another.
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.slots)
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(1, self.slots))
         return tune.Tuner(
             tune.with_resources(Slot, tune.PlacementGroupFactory(bundles, strategy="PACK")),
             tune_config=tune.TuneConfig(
@@ -96,7 +99,20 @@ class RayTuneDriver:
                 found = self.capacity()
                 self.slots = found.slots
                 self.core.has_capacity(found.slots, found.nodes)
+                self._ask_back()
         self.each_turn()
+
+    def _ask_back(self) -> None:
+        """Have running trials make checkpoints while there are more of them than slots, and let go of idle slots."""
+        request = StudyFolder(self.folder).hand_back
+        if len(self.running) > self.slots:
+            request.touch()
+        elif self._asked_back:
+            request.unlink(missing_ok=True)
+        self._asked_back = len(self.running) > self.slots
+        if len(self.running) >= self.slots and self.tune_controller is not None:
+            # Tune keeps one idle slot for the next trial; on a shared cluster it is another study's by now.
+            self.tune_controller._cleanup_cached_actors(force_all=True)
 
     # What Tune asks and tells
 
@@ -150,7 +166,11 @@ class RayTuneDriver:
         decision = self.core.report(number, message.epoch, message.metrics, message.checkpoint, message.first_batch)
         self._prune(trial, before)
         self.stopping = self.stopping or self.stop_requested()
-        return decision.action == "continue" and not self.stopping
+        goes_on = decision.action == "continue" and not self.stopping
+        if goes_on and message.checkpoint and message.epoch == trial.epoch and len(self.running) > self.slots:
+            self.core.handed_back(number, f"{len(self.running)} trials run, and the study has {self.slots} slots now")
+            return False
+        return goes_on
 
     def _prune(self, trial: Trial, before: tuple[int, str] | None) -> None:
         """Remove the checkpoint that a newer one has replaced, and those of ended trials."""
@@ -213,6 +233,9 @@ class _Reports(FIFOScheduler):
     def __init__(self, driver: RayTuneDriver) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.driver = driver
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        self.driver.tune_controller = tune_controller._tune_controller
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
         with self.driver.noting_what_is_raised():
