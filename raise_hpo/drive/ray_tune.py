@@ -92,6 +92,11 @@ class RayTuneDriver:
 
     def turn(self) -> None:
         """What is to be done besides orders and reports: look at the cluster, refresh what is shown."""
+        self._look()
+        self.each_turn()
+
+    def _look(self) -> None:
+        """Once a second, see how many slots there are now, and follow."""
         now = time.monotonic()
         if self.capacity is not None and now - self._looked >= 1.0:
             self._looked = now
@@ -99,10 +104,9 @@ class RayTuneDriver:
                 found = self.capacity()
                 self.slots = found.slots
                 self.core.has_capacity(found.slots, found.nodes)
-                self._ask_back()
-        self.each_turn()
+                self._follow()
 
-    def _ask_back(self) -> None:
+    def _follow(self) -> None:
         """Have running trials make checkpoints while there are more of them than slots, and let go of idle slots."""
         request = StudyFolder(self.folder).hand_back
         if len(self.running) > self.slots:
@@ -110,9 +114,11 @@ class RayTuneDriver:
         elif self._asked_back:
             request.unlink(missing_ok=True)
         self._asked_back = len(self.running) > self.slots
-        if len(self.running) >= self.slots and self.tune_controller is not None:
-            # Tune keeps one idle slot for the next trial; on a shared cluster it is another study's by now.
-            self.tune_controller._cleanup_cached_actors(force_all=True)
+        if self.tune_controller is not None:
+            self.tune_controller.update_max_pending_trials(max(1, self.slots))
+            if len(self.running) >= self.slots:
+                # Tune keeps one idle slot for the next trial; on a shared cluster it is another study's by now.
+                self.tune_controller._cleanup_cached_actors(force_all=True)
 
     # What Tune asks and tells
 
@@ -127,6 +133,9 @@ class RayTuneDriver:
 
     def order(self, tune_id: str) -> dict[str, Any] | str | None:
         """What a free slot should run: a Tune configuration, None for nothing now, or that the search is over."""
+        if not self.running:
+            # With nothing to wait for, Tune asks for orders and takes no other turns.
+            self._look()
         if self.stopping or self.stop_requested():
             self.stopping = True
             return None if self.running else str(TuneSearcher.FINISHED)

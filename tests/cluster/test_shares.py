@@ -37,9 +37,7 @@ def test_each_study_gets_a_slot_as_long_as_there_are_slots(
 
 
 @given(studies(), st.floats(min_value=1.0, max_value=50.0))
-def test_a_higher_priority_never_gives_less(
-    case: tuple[int, dict[str, int], dict[str, float]], factor: float
-) -> None:
+def test_a_higher_priority_never_gives_less(case: tuple[int, dict[str, int], dict[str, float]], factor: float) -> None:
     total, demands, priorities = case
     before = shares(total, demands, priorities)
     after = shares(total, demands, priorities | {"s0": priorities["s0"] * factor})
