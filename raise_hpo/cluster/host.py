@@ -28,6 +28,7 @@ HOST = "_host"
 _CHUNK = 4 * 2**20
 _PATIENCE = 3.0
 _RESTARTS = 100
+_TIDY_SECONDS = 150.0
 
 
 def find_host(root: str | None = None) -> Any:
@@ -57,6 +58,13 @@ def _answered(method: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
             return {"error": str(error)}
 
     return answer
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    """Wait for what a driver does last: its report, and what MLflow has not got yet."""
+    until = time.monotonic() + _TIDY_SECONDS
+    while not true() and time.monotonic() < until:
+        time.sleep(0.5)
 
 
 class Host:
@@ -121,6 +129,8 @@ class Host:
             UserError: It runs, is finished, or cannot be taken up.
         """
         folder = self._folder(name)
+        if folder.begun and folder.history().state != "running":
+            _wait_until(lambda: not self._at_work(folder))
         if self._at_work(folder):
             raise UserError(f"study {name} is running")
         return self._start(folder)
@@ -183,7 +193,7 @@ class Host:
             UserError: There is no such study, or it is not running.
         """
         folder = self._folder(name)
-        if not self._at_work(folder):
+        if not self._at_work(folder) or folder.history().state != "running":
             raise UserError(f"study {name} is not running")
         folder.stop_request.touch()
 

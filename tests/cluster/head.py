@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -20,9 +22,19 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody uses, below those that the system gives out to connections."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.randrange(20_000, 32_000)
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return str((process.cmdline() or [""])[0])
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
 
 
 class Head:
@@ -75,8 +87,7 @@ class Head:
 
     def actors(self, kind: str) -> list[psutil.Process]:
         """The processes of the actors of a class."""
-        title = f"ray::{kind}"
-        return [child for child in self._process.children(recursive=True) if (child.cmdline() or [""])[0] == title]
+        return [child for child in self._process.children(recursive=True) if _title(child) == f"ray::{kind}"]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
