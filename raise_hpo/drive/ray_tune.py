@@ -177,7 +177,9 @@ class RayTuneDriver:
         self.stopping = self.stopping or self.stop_requested()
         goes_on = decision.action == "continue" and not self.stopping
         if goes_on and message.checkpoint and message.epoch == trial.epoch and len(self.running) > self.slots:
-            self.core.handed_back(number, f"{len(self.running)} trials run, and the study has {self.slots} slots now")
+            self.core.handed_back(
+                number, f"more trials run ({len(self.running)}) than the study has slots ({self.slots})"
+            )
             return False
         return goes_on
 

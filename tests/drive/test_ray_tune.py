@@ -171,7 +171,8 @@ def test_a_study_gives_slots_back_and_takes_them_again(ray: LocalRay, tmp_path: 
     )  # fmt: skip
     events: list[Event] = []
     core = DecisionCore(study, events.extend)
-    asked, free = [0], []
+    asked = [0]
+    free: list[float] = []
 
     def capacity() -> Capacity:
         asked[0] += 1
@@ -180,7 +181,7 @@ def test_a_study_gives_slots_back_and_takes_them_again(ray: LocalRay, tmp_path: 
             return Capacity(0, ("here",))
         if handed_back >= 2:
             free.append(cluster.available_resources().get("CPU", 0))
-        three = core.history.epochs < 6 or (free and free[-1] >= 3)
+        three = core.history.epochs < 6 or (any(cpus >= 3 for cpus in free)
         return Capacity(3 if three else 1, ("here",))
 
     core.begin("sharing", 0, {})
