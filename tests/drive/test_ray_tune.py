@@ -181,7 +181,7 @@ def test_a_study_gives_slots_back_and_takes_them_again(ray: LocalRay, tmp_path: 
             return Capacity(0, ("here",))
         if handed_back >= 2:
             free.append(cluster.available_resources().get("CPU", 0))
-        three = core.history.epochs < 6 or (any(cpus >= 3 for cpus in free)
+        three = core.history.epochs < 6 or any(cpus >= 3 for cpus in free)
         return Capacity(3 if three else 1, ("here",))
 
     core.begin("sharing", 0, {})
