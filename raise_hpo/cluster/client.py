@@ -59,7 +59,7 @@ class ClusterSession:
         self.address = address
         self._link: Link | None = Link(address, token_file, NAMESPACE)
         try:
-            self._host, self._root = self._meet()
+            self._host = self._meet()
         except BaseException:
             self.close()
             raise
@@ -144,7 +144,7 @@ class ClusterSession:
             raise UserError(answer["error"])
         return answer["value"]
 
-    def _meet(self) -> tuple[Any, str]:
+    def _meet(self) -> Any:
         """The host, if it is of our kind."""
         import ray
 
@@ -160,7 +160,7 @@ class ClusterSession:
         for what, ours in here.items():
             if there[what] != ours:
                 raise UserError(f"the cluster at {self.address} has {what} {there[what]}, this process has {ours}")
-        return host, str(there["root"])
+        return host
 
     def _class_to_send(self, spec: StudySpec, given: type | None) -> bytes | None:
         """The trainable's class, pickled, unless the cluster can import it by its name."""

@@ -177,9 +177,8 @@ class RayTuneDriver:
         self.stopping = self.stopping or self.stop_requested()
         goes_on = decision.action == "continue" and not self.stopping
         if goes_on and message.checkpoint and message.epoch == trial.epoch and len(self.running) > self.slots:
-            self.core.handed_back(
-                number, f"more trials run ({len(self.running)}) than the study has slots ({self.slots})"
-            )
+            why = f"more trials run, {len(self.running)}, than there are slots, {self.slots}"
+            self.core.handed_back(number, why)
             return False
         return goes_on
 

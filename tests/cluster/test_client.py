@@ -185,6 +185,30 @@ time.sleep(600)
 """
 
 
+SHELL = """
+from pathlib import Path
+from raise_hpo.cli.submit_to import submit_to
+submit_to("study.yaml", {address!r}, Path({token!r}), "shell", 2.0, json=True)
+"""
+
+
+def test_from_the_shell_with_a_class_in_a_file_that_the_cluster_does_not_have(
+    cluster: Head, session: ClusterSession, tmp_path: Path
+) -> None:
+    (tmp_path / "sine.py").write_text(NOTEBOOK)
+    content = {"trainable": "sine.py:Sine", "search_space": {"lr": "loguniform(1e-4, 1e-1)"}, "searcher": "random"}
+    (tmp_path / "study.yaml").write_text(json.dumps({**content, "max_epochs": 2, "budget": {"trials": 1}}))
+    submitting = client(SHELL.format(address=cluster.address, token=str(cluster.token)), tmp_path)
+    output, trouble = submitting.communicate(timeout=200)
+    assert output, trouble
+    assert json.loads(output)["study"] == "shell"
+    (tmp_path / "sine.py").unlink()
+    study = session.study("shell")
+    assert study.wait(timeout=240) == "finished"
+    best = study.best()
+    assert best is not None and best.epoch == 2
+
+
 def test_a_study_survives_its_client_and_its_driver(cluster: Head, session: ClusterSession, tmp_path: Path) -> None:
     code = SUBMITS.format(address=cluster.address, token=str(cluster.token), study=STUDY)
     submitting = client(code, tmp_path)
