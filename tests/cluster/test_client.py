@@ -255,6 +255,12 @@ def test_two_studies_share_by_priority_and_one_stops(cluster: Head, session: Clu
     shutil.copytree(cluster.studies, "/tmp/rc/kept", dirs_exist_ok=True)
     for name in ("low", "high"):
         assert_no_epoch_trained_twice(journal(cluster, name), handed_back_only=True)
+    with pytest.raises(UserError, match="study 'low' exists"):
+        session.submit(STUDY, name="low")
+    with pytest.raises(UserError, match="study low is not running"):
+        low.stop()
+    with pytest.raises(UserError, match="study low has no trial 99"):
+        low.logs(99)
 
 
 def slots(events: list[Event]) -> list[int]:
@@ -262,18 +268,12 @@ def slots(events: list[Event]) -> list[int]:
 
 
 def test_mistakes_are_told_by_the_session(cluster: Head, session: ClusterSession) -> None:
-    with pytest.raises(UserError, match=r"no study 'loww' in .*did you mean 'low'"):
+    with pytest.raises(UserError, match="no study 'loww'"):
         session.study("loww")
     with pytest.raises(UserError, match="priority is 0, but must be above 0"):
         session.submit(STUDY, priority=0)
-    with pytest.raises(UserError, match="study 'low' exists"):
-        session.submit(STUDY, name="low")
     with pytest.raises(UserError, match=r"resources ask for 1 worker.s. of 99 CPU"):
         session.submit({**STUDY, "resources": {"cpus": 99}}, name="big")
-    with pytest.raises(UserError, match="study low is not running"):
-        session.study("low").stop()
-    with pytest.raises(UserError, match="study low has no trial 99"):
-        session.study("low").logs(99)
     assert not (cluster.studies / "big").exists()
 
 
