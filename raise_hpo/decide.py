@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -109,6 +110,23 @@ class DecisionCore:
     def exclude(self, node: str, why: str) -> None:
         """A node gets no trials any more."""
         self._log({"event": "excluded", "node": node, "why": why})
+
+    def wanted(self) -> int:
+        """How many trials could run at once now if there were slots for all.
+
+        Of paused trials one is counted, as which of them will go on shows only when a slot asks for one.
+        """
+        states = [trial.state for trial in self.history.trials]
+        on = states.count("running") + states.count("waiting")
+        if self.budget.spent():
+            return on
+        return on + ("paused" in states) + self._new_trials_left()
+
+    def _new_trials_left(self) -> int:
+        if not self._trials_left() or (self.history.trials and not self.scheduler.has_room()):
+            return 0
+        trials = self.study.budget.trials
+        return sys.maxsize if trials is None else trials - self.history.suggested
 
     def stop(self, state: str, why: str) -> None:
         """The driver stops: ``stopped`` (on request), ``interrupted`` or ``failed``; each can be resumed."""
@@ -262,6 +280,11 @@ class DecisionCore:
         self._flush()
         return decision
 
+    def handed_back(self, number: int, why: str) -> None:
+        """A running trial leaves its slot after a checkpoint and waits for another one; nothing was decided of it."""
+        trial = self.history.trials[number]
+        self._log({"event": "handed_back", "trial": number, "epoch": trial.epoch, "why": why})
+
     def failed(self, number: int, kind: str, cause: str) -> bool:
         """A trial broke; True if it is to be tried again, because its configuration is not to blame."""
         trial = self.history.trials[number]
@@ -336,7 +359,7 @@ class DecisionCore:
             self._waiting_numbers = [trial.number for trial in self.history.trials if trial.state == "waiting"]
         if kind == "exhausted":
             self.scheduler.on_exhausted()
-        if kind not in ("suggested", "reported", "decided", "finished", "failed"):
+        if kind not in ("suggested", "reported", "decided", "finished", "failed", "handed_back"):
             return
         trial = self.history.trials[event["trial"]]
         if kind == "suggested":
@@ -352,7 +375,7 @@ class DecisionCore:
             self.scheduler.on_predicted(trial.number, *event["predicted"])
         if trial.state in ENDED:
             self.scheduler.on_end(trial.number)
-        if trial.state not in ("running", "waiting") or kind == "failed":
+        if trial.state not in ("running", "waiting") or kind in ("failed", "handed_back"):
             self._out.discard(trial.number)
         if trial.state == "waiting":
             heapq.heappush(self._waiting_numbers, trial.number)

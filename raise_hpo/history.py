@@ -332,6 +332,11 @@ class History:
     def _on_excluded(self, event: Event) -> None:
         self.excluded[event["node"]] = event["why"]
 
+    def _on_handed_back(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        trial.state = "waiting"
+        self._touch(trial, event)
+
     def _on_stopped(self, event: Event) -> None:
         self.state, self.why = event["state"], event["why"]
 

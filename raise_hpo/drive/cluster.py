@@ -98,7 +98,7 @@ class LocalRay:
         cache.mkdir()
         os.environ.update(TUNE_SETTINGS | {NODE_CACHE: str(cache)})
         os.environ.update(_token(self.folder))
-        _forget_earlier_token()
+        forget_earlier_token()
         import ray
 
         options: dict[str, Any] = {} if self.gpus is None else {"num_gpus": self.gpus}
@@ -178,7 +178,7 @@ def ray_at_hand() -> StudyRay:
     return AttachedRay(address) if address else LocalRay()
 
 
-def _forget_earlier_token() -> None:
+def forget_earlier_token() -> None:
     """Make Ray read its settings and token anew: it does so once a process, and this may be the second study in it."""
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 

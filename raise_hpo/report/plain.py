@@ -106,10 +106,15 @@ def _excluded(event: Event, metrics: Sequence[str]) -> str:
     return f"study leaves node {event['node']} alone from now on: {event['why']}"
 
 
+def _handed_back(event: Event, metrics: Sequence[str]) -> str:
+    return f"trial {event['trial']} waits after epoch {event['epoch']}: {event['why']}"
+
+
 _WORDS: dict[str, Callable[[Event, Sequence[str]], str]] = {
     "study": _study, "suggested": _suggested, "started": _started, "reported": _reported, "checkpointed": _checkpointed,
     "decided": _decided, "finished": _finished, "failed": _failed, "guarded": _guarded,
     "exhausted": _exhausted, "stopped": _stopped, "resumed": _resumed, "capacity": _capacity, "excluded": _excluded,
+    "handed_back": _handed_back,
 }  # fmt: skip
 
 

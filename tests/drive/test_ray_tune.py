@@ -13,6 +13,7 @@ import pytest
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.cluster import LocalRay
 from raise_hpo.errors import UserError
+from raise_hpo.folder import StudyFolder
 from raise_hpo.history import History
 from raise_hpo.journal import Event, JournalError
 from raise_hpo.study import StudySpec
@@ -152,6 +153,47 @@ def test_each_way_to_break_is_recorded_with_its_cause_and_the_study_goes_on(ray:
 def _line(words: str) -> int:
     lines = (Path(__file__).parent.parent / "toys.py").read_text().splitlines()
     return 1 + next(number for number, line in enumerate(lines) if words in line)
+
+
+def test_a_study_gives_slots_back_and_takes_them_again(ray: LocalRay, tmp_path: Path) -> None:
+    """Its slots are none at first, then three, one and three; what it gives back is free for others."""
+    import ray as cluster
+
+    from raise_hpo.drive.cluster import Capacity
+    from raise_hpo.drive.ray_tune import RayTuneDriver
+
+    study = StudySpec.model_validate(
+        {
+            "trainable": "tests.toys:Line", "search_space": SPACE, "searcher": "random", "scheduler": "none",
+            "max_epochs": 8, "budget": {"trials": 5}, "default": False, "config": {"epoch_seconds": 0.4},
+            "checkpoints": {"every": 8},
+        }
+    )  # fmt: skip
+    events: list[Event] = []
+    core = DecisionCore(study, events.extend)
+    asked = [0]
+    free: list[float] = []
+
+    def capacity() -> Capacity:
+        asked[0] += 1
+        handed_back = sum(event["event"] == "handed_back" for event in events)
+        if asked[0] < 3:
+            return Capacity(0, ("here",))
+        if handed_back >= 2:
+            free.append(cluster.available_resources().get("CPU", 0))
+        three = core.history.epochs < 6 or any(cpus >= 3 for cpus in free)
+        return Capacity(3 if three else 1, ("here",))
+
+    core.begin("sharing", 0, {})
+    RayTuneDriver(core, tmp_path, ray.storage, 0, capacity=capacity).run()
+    assert core.history.state == "finished" and core.history.counts()["finished"] == 5
+    assert [event["slots"] for event in events if event["event"] == "capacity"][:4] == [0, 3, 1, 3]
+    assert sum(event["event"] == "handed_back" for event in events) == 2
+    reported = [(event["trial"], event["epoch"]) for event in events if event["event"] == "reported"]
+    assert len(set(reported)) == len(reported) == 5 * 8
+    for trial in core.history.trials:
+        assert all(before.epoch < after.epoch for before, after in zip(trial.stays, trial.stays[1:], strict=False))
+    assert not StudyFolder(tmp_path).hand_back.exists()
 
 
 def test_fractional_resources_share_a_core(ray: LocalRay, tmp_path: Path) -> None:
