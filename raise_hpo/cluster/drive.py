@@ -131,7 +131,8 @@ def drive(setting: Setting, expected: list[str], pause: Pause) -> int:
 
     session = Session.take_up(
         setting.study, slots=setting.slots, ray=JobRay(setting, expected),
-        limit=ShareIfHosted(setting.study.name), view=lambda history, name: PlainView(history, Console(soft_wrap=True), name),
+        limit=ShareIfHosted(setting.study.name),
+        view=lambda history, name: PlainView(history, Console(soft_wrap=True), name),
     )  # fmt: skip
     session.exclude = lambda node, why: exclude(setting, node, why)
     pause.watch(session)

@@ -1,7 +1,7 @@
 """A port on this host that leads to one on the loopback of a job's node, through Slurm alone: no ssh, no open port.
 
-Each connection is carried by a step of the job, ``python -m raise_hpo.cluster.relay PORT`` run by srun, over its standard
-input and output.
+Each connection is carried by a step of the job, ``python -m raise_hpo.cluster.relay PORT`` run by srun, over its
+standard input and output.
 """
 
 from __future__ import annotations
