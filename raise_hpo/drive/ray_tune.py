@@ -178,6 +178,7 @@ class RayTuneDriver:
             save_at=frozenset(save_at),
             import_from=study.import_from,
             epoch_seconds=study.limits.epoch_seconds,
+            batch=study.resources.batch,
         )
 
 
