@@ -64,7 +64,7 @@ class Session:
         study: The study.
         folder: Its folder.
         trainable: The trainable's class.
-        slots: Trials at a time; as many as fit if None.
+        slots: Trials at a time, as they start; as many as fit if None.
         view: Makes what shows the study.
         ray: The Ray to run on, which may lose and gain nodes; a private one on this machine if None.
     """
@@ -207,13 +207,14 @@ class Session:
         with self.ray or LocalRay() as ray, _terminated_is_interrupted():
             from raise_hpo.drive.ray_tune import RayTuneDriver
 
-            slots = self._capacity().slots
+            found = self._capacity()
+            slots = found.slots
             if slots < 1:
                 raise UserError(_too_big(self.study.resources))
             if again:
-                core.go_on(slots)
+                core.go_on(slots, found.places)
             else:
-                core.begin(self.folder.name, slots, versions())
+                core.begin(self.folder.name, slots, versions(), found.places)
             tracker.start()
             driver = RayTuneDriver(
                 core, self.folder.path.resolve(), ray.storage, slots,
@@ -229,8 +230,10 @@ class Session:
         from raise_hpo.drive.cluster import find_capacity
 
         resources = self.study.resources
-        found = find_capacity(resources.workers, resources.cpus, resources.gpus)
-        return replace(found, slots=min(found.slots, self.slots or found.slots))
+        found = find_capacity(resources.starting_workers, resources.cpus, resources.gpus)
+        if self.slots is None or self.slots >= found.slots:
+            return found
+        return replace(found, slots=self.slots, places=self.slots * resources.starting_workers)
 
     def _stop_reason(self) -> str:
         """What the one who asked for the stop wrote into the request."""
@@ -284,7 +287,7 @@ def _too_big(resources: Any) -> str:
 
     has = ray.cluster_resources()
     return (
-        f"resources ask for {resources.workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) "
+        f"resources ask for {resources.starting_workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) "
         f"a trial, and this machine has {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
     )
 

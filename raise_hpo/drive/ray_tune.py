@@ -31,7 +31,7 @@ class RayTuneDriver:
         core: The decision core; its log is the study's journal.
         folder: The study's folder, shared by all nodes.
         storage: A folder on this node for what Tune writes.
-        slots: Trials at a time, at first.
+        slots: Trials at a time, as they start, at first.
         trainable: The trainable, if it is a class that workers cannot import by name.
         stop_requested: Asked after each report; True ends the run there, resumable.
         each_turn: Called on every turn of Tune's loop, about ten times a second.
@@ -72,12 +72,10 @@ class RayTuneDriver:
             raise
 
     def _tuner(self) -> tune.Tuner:
-        resources = self.core.study.resources
-        bundles = [{SLOT_RESOURCE: 1.0}] + [_bundle(resources.cpus, resources.gpus)] * resources.workers
         # One pending trial at a time, Tune's default, would start a hundred slots one after another.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.slots)
         return tune.Tuner(
-            tune.with_resources(Slot, tune.PlacementGroupFactory(bundles, strategy="PACK")),
+            tune.with_resources(Slot, _placement),
             tune_config=tune.TuneConfig(
                 search_alg=_Orders(self), scheduler=_Reports(self), num_samples=-1, reuse_actors=True
             ),
@@ -95,7 +93,7 @@ class RayTuneDriver:
             with self.noting_what_is_raised():
                 found = self.capacity()
                 self.slots = found.slots
-                self.core.has_capacity(found.slots, found.nodes)
+                self.core.has_capacity(found.slots, found.nodes, found.places)
         self.each_turn()
 
     # What Tune asks and tells
@@ -114,13 +112,14 @@ class RayTuneDriver:
         if self.stopping or self.stop_requested():
             self.stopping = True
             return None if self.running else str(TuneSearcher.FINISHED)
-        if len(self.running) >= self.slots:
+        # Where trials have several numbers of workers the core counts them itself.
+        if not self.core.places.elastic and len(self.running) >= self.slots:
             return None
         action = self.core.next()
         if isinstance(action, Run):
             self.running[tune_id] = action.trial.number
             resources = self.core.study.resources
-            return {SPEC: self._spec(action.trial), RESOURCES: (resources.workers, resources.cpus, resources.gpus)}
+            return {SPEC: self._spec(action.trial), RESOURCES: (action.workers, resources.cpus, resources.gpus)}
         return str(TuneSearcher.FINISHED) if isinstance(action, Done) else None
 
     def hear(self, tune_id: str, message: Began | EpochDone | Broke) -> bool:
@@ -237,6 +236,12 @@ class _Turn(tune.Callback):
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, as for the searcher."""
         return {}
+
+
+def _placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """The places of a stay. Tune hands a slot on only to a stay with equal ones, and ends idle slots of another size."""
+    workers, cpus, gpus = config[RESOURCES]
+    return tune.PlacementGroupFactory([{SLOT_RESOURCE: 1.0}] + [_bundle(cpus, gpus)] * workers, strategy="PACK")
 
 
 def _bundle(cpus: float, gpus: float) -> dict[str, float]:
