@@ -88,7 +88,7 @@ class DecisionCore:
     # The study
 
     def begin(self, name: str, slots: int, versions: Mapping[str, str], places: int | None = None) -> None:
-        """A new study starts, with so many trials at a time, as they start; and so many workers if that is no multiple."""
+        """A new study starts, with so many trials at a time as they start, or so many workers."""
         study, room = self.study.resolved(), self._room(slots, places)
         self._log({"event": "study", "name": name, "study": study, "versions": dict(versions), **room})
 
@@ -121,8 +121,8 @@ class DecisionCore:
     def next(self) -> Run | Wait | Done:
         """What a free slot should do: go on with a waiting trial, resume a paused one, start a new one, or nothing.
 
-        Where trials may have several numbers of workers, the first one that waits is the next to run, and nothing starts
-        before it has its places: smaller ones that came later would keep it waiting for good.
+        Where trials may have several numbers of workers, the first one that waits is the next to run, and nothing
+        starts before it has its places: smaller ones that came later would keep it waiting for good.
         """
         if not self.places.fit(1):
             return Wait()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from raise_hpo.history import History, Trial
+from raise_hpo.history import ENDED, History, Trial
 from raise_hpo.study import StudySpec
 from raise_hpo.workers import from_rung
 
@@ -111,7 +111,7 @@ class Places:
         history = self._history
         if self._resources.survivors is None or history.exhausted != history.suggested:
             return 0
-        others = [each for each in history.trials if each.state in ("running", "waiting", "paused") and each is not trial]
+        others = [each for each in history.trials if each.state not in ENDED and each is not trial]
         paused = [each for each in others if each.state == "paused"]
         sharing = 1 + len(others) - len(paused) + bool(paused)
         waiting = [each for each in others if each.state == "waiting" and each.number not in self]

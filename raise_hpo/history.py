@@ -19,7 +19,7 @@ Config = dict[str, Any]
 
 @dataclass
 class Decision:
-    """What becomes of a trial after a report: ``continue``, ``grow``, ``pause``, ``stop`` or (of a paused one) ``resume``.
+    """What becomes of a trial after a report: ``continue``, ``grow``, ``pause``, ``stop`` or, once paused, ``resume``.
 
     A trial that grows ends its stay and goes on in one with more workers. A stop by prediction knows the epoch and the
     loss that were predicted.

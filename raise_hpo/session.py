@@ -287,8 +287,9 @@ def _too_big(resources: Any) -> str:
 
     has = ray.cluster_resources()
     return (
-        f"resources ask for {resources.starting_workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) "
-        f"a trial, and this machine has {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
+        f"resources ask for {resources.starting_workers} worker(s) of {resources.cpus:g} CPU(s) and "
+        f"{resources.gpus:g} GPU(s) a trial, and this machine has {has.get('CPU', 0):g} CPU(s) and "
+        f"{has.get('GPU', 0):g} GPU(s)"
     )
 
 

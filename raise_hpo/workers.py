@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 Workers = int | dict[str, int]
-"""As a study file has it: ``2``, or ``{rung 0: 1, rung 2: 4}`` in rising order from rung 0, the start of a trial, on."""
+"""As a study file has it: ``2``, or ``{rung 0: 1, rung 2: 4}``, rising from rung 0, the start of a trial, on."""
 
 
 def by_rung(workers: Workers) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Trials whose workers change: who has how many, that no place is given twice, and that a killed driver goes on alike."""
+"""Trials whose workers change: who has how many, that no place is given twice, that a killed driver goes on alike."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def simulate(
     workers: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="N|RUNG: N", help="Workers to compare, on as many places: 4, or 'rung 0: 1, rung 2: 4, survivors: 8'."
+            metavar="N|RUNG: N",
+            help="Workers to compare, on as many places: 4, or 'rung 0: 1, rung 2: 4, survivors: 8'.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Simulations of each; medians are shown.")] = 3,

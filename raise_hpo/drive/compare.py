@@ -79,7 +79,7 @@ class Comparison:
     def simulate(self, studies: list[StudySpec], slots: list[int], seeds: int) -> Iterator[Forecast]:
         """Simulate each study on each number of slots with each seed, one after another.
 
-        A slot has room for as many workers as a trial of the study starts with that the comparison was prepared for, and
+        A slot has room for as many workers as trials start with in the study that the comparison was prepared for, and
         the epochs' seconds are those with so many if nothing else was said.
         """
         earlier = load_earlier(self.study)

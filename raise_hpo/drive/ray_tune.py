@@ -239,7 +239,7 @@ class _Turn(tune.Callback):
 
 
 def _placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-    """The places of a stay. Tune hands a slot on only to a stay with equal ones, and ends idle slots of another size."""
+    """The places of a stay; Tune hands a slot on only to one with equal places, and ends idle ones in the way."""
     workers, cpus, gpus = config[RESOURCES]
     return tune.PlacementGroupFactory([{SLOT_RESOURCE: 1.0}] + [_bundle(cpus, gpus)] * workers, strategy="PACK")
 

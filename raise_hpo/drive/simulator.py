@@ -106,8 +106,8 @@ class Simulator:
         seconds: Duration of an epoch of a configuration.
         costs: What is not training.
         seed: Decides when nodes are lost.
-        slot_workers: The workers that a slot, as `slots` and the costs tell them, has room for; as many as a trial starts
-            with if None.
+        slot_workers: The workers that a slot, as `slots` and the costs tell them, has room for; those that a trial
+            starts with if None.
 
     Attributes:
         busy_seconds: Time that trials held slots, summed over slots; a trial with more workers holds more of them.

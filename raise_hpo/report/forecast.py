@@ -33,7 +33,8 @@ def forecast_words(document: dict[str, Any]) -> RenderableType:
     if document["scaling"]:
         parts += [Text("\nTrials that take turns, when they load again on another slot (cold) and when not (warm)")]
         parts += [_scaling(document["scaling"])]
-    return Group(*parts, *[Text(note) for note in [_costs(document["costs"], _is_elastic(document)), *document["notes"]]])
+    notes = [_costs(document["costs"], _is_elastic(document)), *document["notes"]]
+    return Group(*parts, *[Text(note) for note in notes])
 
 
 def _is_elastic(document: dict[str, Any]) -> bool:
@@ -57,7 +58,8 @@ def _forecasts(document: dict[str, Any]) -> Table:
         algorithm = f"{row['searcher']} + {row['scheduler']}"
         names = [algorithm, row["workers"]] if several else [algorithm]
         table.add_row(
-            *[name if names != before else "" for name in names], str(row["slots"]), *[number(value, 5) for value in row["best"]],
+            *[name if names != before else "" for name in names], str(row["slots"]),
+            *[number(value, 5) for value in row["best"]],
             duration(row["seconds"]), number(row["node_hours"], 3), *([number(row["kwh"], 3)] if powered else []),
             percent(row["idle"]), number(float(row["trials"])), number(float(row["epochs"]), 6),
         )  # fmt: skip

@@ -201,8 +201,8 @@ class StudySpec(Settings):
 
         name, rungs = self.scheduler.name, scheduler_of(self).rungs
         if not rungs:
-            valid = "workers: 1 for instance, or a scheduler that has them, such as asha or curve"
-            return [Mistake(("resources", "workers"), f"has rung {last}, but scheduler {name} has no rungs; valid: {valid}")]
+            text = f"has rung {last}, but scheduler {name} has no rungs; valid: workers: 1 for instance, or a scheduler"
+            return [Mistake(("resources", "workers"), f"{text} that has them, such as asha or curve")]
         if last <= len(rungs):
             return []
         epochs = ", ".join(map(str, rungs))

@@ -32,14 +32,14 @@ def _read_rungs(value: Mapping[Any, Any]) -> dict[str, int]:
     for key, count in value.items():
         found = re.fullmatch(r"rung (0|[1-9]\d*)", str(key))
         if found is None:
-            raise mistake(key, "is an unknown key, valid: rung 0 for the start of a trial, rung 1 for the first rung, …")
+            raise mistake(key, "is an unknown key, valid: rung 0 (the start of a trial), rung 1 (the first rung), …")
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise mistake(key, f"is {shown(count)}, but must be a whole number of at least 1")
         counts[int(found[1])] = count
     before = 1
     for rung, count in sorted(counts.items()):
         if count % before:
-            raise mistake(f"rung {rung}", f"is {count}, but must be a multiple of the {before} workers before that rung")
+            raise mistake(f"rung {rung}", f"is {count}, but must be a multiple of the {before} workers before")
         before = count
     return {f"rung {rung}": count for rung, count in sorted(counts.items())}
 

@@ -1,5 +1,6 @@
 import io
 import math
+from itertools import chain
 
 import pytest
 import torch
@@ -162,7 +163,7 @@ def test_the_batch_stays_each_workers_or_that_of_all_together(rule: str, sizes: 
         assert {len(batch) for share in shares for batch in share} == {size}
         assert raise_hpo.Trainable(Place(world_size=world, batch=rule)).worker_batch(8) == size
         if rule == "joint":
-            joint = [sorted(sum(parts, [])) for parts in zip(*shares, strict=True)]
+            joint = [sorted(chain.from_iterable(parts)) for parts in zip(*shares, strict=True)]
             assert joint == [sorted(batch) for batch in alone]
 
 
