@@ -103,13 +103,19 @@ class Places:
         rung = bisect_right(self._rungs, trial.epoch)
         return Growth(due, f"goes on with {due} workers, as from rung {rung} on") if due > now else None
 
+    def _is_about_to_end(self, trial: Trial) -> bool:
+        """Whether the scheduler judges a trial so soon that new workers may have been started in vain."""
+        ahead = bisect_right(self._rungs, trial.epoch)
+        judged = ahead < len(self._rungs) and self._rungs[ahead] - trial.epoch < _ENOUGH_EPOCHS
+        return judged and trial.epoch not in self._rungs
+
     def _share(self, trial: Trial) -> int:
         """The places that a survivor can have without taking any from others; 0 while new trials come.
 
         It and all others that run or wait share alike; while some are paused, one more is reckoned with.
         """
         history = self._history
-        if self._resources.survivors is None or history.exhausted != history.suggested:
+        if self._resources.survivors is None or history.exhausted != history.suggested or self._is_about_to_end(trial):
             return 0
         others = [each for each in history.trials if each.state not in ENDED and each is not trial]
         paused = [each for each in others if each.state == "paused"]

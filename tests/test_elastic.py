@@ -179,6 +179,15 @@ def test_who_is_nearly_done_does_not_grow(epoch: int, action: str) -> None:
     assert report(core, 0, epoch, 1.0).action == action
 
 
+def test_who_comes_to_a_rung_next_grows_behind_it() -> None:
+    core, _ = begun(elastic(1, survivors=8, scheduler={"asha": {"min_epochs": 3}}, budget={"trials": 1}), 8)
+    start(core)
+    report(core, 0, 1, 1.0)
+    core.next()
+    assert [report(core, 0, epoch, 1.0).action for epoch in (2, 3)] == ["continue", "grow"]
+    assert start(core).workers == 8
+
+
 def test_survivors_at_least_double() -> None:
     core, _ = begun(elastic(2, survivors=8, scheduler="none", budget={"trials": 1}), 1, 3)
     start(core)
