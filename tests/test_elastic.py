@@ -131,9 +131,10 @@ def test_where_there_are_fewer_places_a_trial_has_those_there_are() -> None:
 def test_a_trial_does_not_grow_where_it_would_train_an_epoch_again() -> None:
     core, _ = begun(elastic(1, survivors=4, scheduler="none", budget={"trials": 1}), 4)
     start(core)
+    report(core, 0, 1, 1.0)
     core.next()
-    assert report(core, 0, 1, 1.0, saved=False).action == "continue"
-    assert report(core, 0, 2, 1.0).action == "grow"
+    assert report(core, 0, 2, 1.0, saved=False).action == "continue"
+    assert report(core, 0, 3, 1.0).action == "grow"
 
 
 def test_with_fewer_places_than_a_trial_starts_with_the_study_waits() -> None:
@@ -186,6 +187,19 @@ def test_who_comes_to_a_rung_next_grows_behind_it() -> None:
     core.next()
     assert [report(core, 0, epoch, 1.0).action for epoch in (2, 3)] == ["continue", "grow"]
     assert start(core).workers == 8
+
+
+def test_survivors_leave_the_places_that_others_wait_for() -> None:
+    stopping = {"asha": {"min_epochs": 4, "mode": "stopping"}}
+    study = elastic({"rung 0": 1, "rung 1": 4}, survivors=4, scheduler=stopping, budget={"trials": 2})
+    core, _ = begun(study, 5)
+    start(core), start(core)
+    core.next()
+    for epoch in (1, 2, 3):
+        report(core, 0, epoch, 1.0, saved=False)
+    assert report(core, 0, 4, 1.0).workers == 4
+    assert report(core, 1, 1, 1.0).action == "continue", "with two workers it would be in the other one's way"
+    assert start(core).workers == 4
 
 
 def test_survivors_at_least_double() -> None:
