@@ -67,7 +67,7 @@ class Session:
         study: The study.
         folder: Its folder.
         trainable: The trainable's class.
-        slots: Trials at a time; as many as fit if None.
+        slots: Trials at a time, as they start; as many as fit if None.
         view: Makes what shows the study.
         ray: The Ray to run on, which may lose and gain nodes; a private one on this machine if None.
         limit: On a shared cluster, how many slots the study may use, once a second, given how many fit and how many
@@ -227,14 +227,14 @@ class Session:
 
             if self._capacity().slots < 1:
                 raise UserError(_too_big(self.study.resources))
-            slots = self._allowed(core).slots
+            found = self._allowed(core)
             if again:
-                core.go_on(slots)
+                core.go_on(found.slots, found.places)
             else:
-                core.begin(self.folder.name, slots, versions())
+                core.begin(self.folder.name, found.slots, versions(), found.places)
             tracker.start()
             driver = RayTuneDriver(
-                core, self.folder.path.resolve(), ray.storage, slots,
+                core, self.folder.path.resolve(), ray.storage, found.slots,
                 trainable=self.trainable if self._has_no_name else None,
                 stop_requested=every_second(self._is_to_stop), each_turn=view.refresh,
                 capacity=(lambda: self._allowed(core)) if self.ray else None, exclude=self.exclude,
@@ -250,13 +250,19 @@ class Session:
         from raise_hpo.drive.cluster import find_capacity
 
         resources = self.study.resources
-        found = find_capacity(resources.workers, resources.cpus, resources.gpus)
-        return replace(found, slots=min(found.slots, self.slots or found.slots))
+        found = find_capacity(resources.starting_workers, resources.cpus, resources.gpus)
+        return found if self.slots is None else self._at_most(self.slots, found)
 
     def _allowed(self, core: DecisionCore) -> Capacity:
         """What the cluster can run of this study now, other studies considered."""
         found = self._capacity()
-        return replace(found, slots=self.limit(found.slots, core.wanted())) if self.limit else found
+        return self._at_most(self.limit(found.slots, core.wanted()), found) if self.limit else found
+
+    def _at_most(self, slots: int, found: Capacity) -> Capacity:
+        """So many trials, as they start, or as many as fit."""
+        if slots >= found.slots:
+            return found
+        return replace(found, slots=slots, places=slots * self.study.resources.starting_workers)
 
     @property
     def _has_no_name(self) -> bool:
@@ -322,8 +328,9 @@ def _too_big(resources: Any) -> str:
 
     has = ray.cluster_resources()
     return (
-        f"resources ask for {resources.workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) "
-        f"a trial, and there are {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
+        f"resources ask for {resources.starting_workers} worker(s) of {resources.cpus:g} CPU(s) and "
+        f"{resources.gpus:g} GPU(s) a trial, and there are {has.get('CPU', 0):g} CPU(s) and "
+        f"{has.get('GPU', 0):g} GPU(s)"
     )
 
 

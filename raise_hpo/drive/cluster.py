@@ -221,14 +221,15 @@ def _token(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Capacity:
-    """How many trials a cluster can run at once, and the names of its nodes."""
+    """How many trials, as they start, and how many workers a cluster can run at once, and the names of its nodes."""
 
     slots: int
     nodes: tuple[str, ...]
+    places: int
 
 
 def find_capacity(workers: int, cpus: float, gpus: float) -> Capacity:
-    """What the connected cluster can run of trials of so many workers, as its nodes are now."""
+    """What the connected cluster can run of trials that start with so many workers, as its nodes are now."""
     import ray
 
     places = 0
@@ -239,7 +240,7 @@ def find_capacity(workers: int, cpus: float, gpus: float) -> Capacity:
             if gpus:
                 fits.append(_gpu_places(has.get("GPU", 0), gpus))
             places += min(fits)
-    return Capacity(places // workers, alive_nodes())
+    return Capacity(places // workers, alive_nodes(), places)
 
 
 def alive_nodes() -> tuple[str, ...]:

@@ -52,7 +52,8 @@ _SOURCES = {"default": "is the default configuration", "warm_start": "has an ear
 def _started(event: Event, metrics: Sequence[str]) -> str:
     after = f" after epoch {event['epoch']}" if event["epoch"] else ""
     again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
-    return f"trial {event['trial']} started on {event['node']} slot {event['slot']}{after}{again}"
+    several = f" with {event['workers']} workers" if event["workers"] > 1 else ""
+    return f"trial {event['trial']} started on {event['node']} slot {event['slot']}{several}{after}{again}"
 
 
 def _reported(event: Event, metrics: Sequence[str]) -> str:
