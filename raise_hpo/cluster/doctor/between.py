@@ -78,8 +78,8 @@ def locks(job: JobFacts, asked: Asked) -> Check:
     if both:
         return failed(
             name, f"{', '.join(both)} hold the same lock at once",
-            "two drivers could write to one study: set RAISE_HPO_STUDIES to a folder whose locks hold between nodes; on "
-            "Lustre these need the mount option 'flock' rather than 'localflock'",
+            "two drivers could write to one study: set RAISE_HPO_STUDIES to a folder whose locks hold between nodes; "
+            "on Lustre these need the mount option 'flock' rather than 'localflock'",
         )  # fmt: skip
     if not asked_of:
         return warning(name, "not tried, as nodes do not reach each other", "mend TCP first, then run this again")
@@ -113,8 +113,8 @@ def nccl(job: JobFacts, asked: Asked) -> Check:
     """Workers on GPUs add up their gradients, here those on each node's first GPU."""
     return _reduced(
         job, "nccl", "All-reduce, NCCL",
-        "set NCCL_SOCKET_IFNAME in the site's 'env' to the fast network's interface; NCCL_DEBUG=INFO tells what it uses; "
-        "where torch sees no GPU, install its build for GPUs",
+        "set NCCL_SOCKET_IFNAME in the site's 'env' to the fast network's interface; NCCL_DEBUG=INFO tells what it "
+        "uses; where torch sees no GPU, install its build for GPUs",
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def ray(job: JobFacts, asked: Asked) -> Check:
         return warning(name, "not tried", "mend what failed above first, then run this again")
     if told.problem:
         return failed(
-            name, told.problem, "see the checks above; a study would begin without these nodes, or not at all"
+            name, told.problem, "mend what is told there; a study would begin without such nodes or not at all"
         )
     seconds = told.joined_seconds or 0.0
     words = f"head up after {told.head_seconds or 0.0:.0f} s, all {len(told.joined)} node(s) after {seconds:.0f} s"

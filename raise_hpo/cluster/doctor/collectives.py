@@ -32,7 +32,7 @@ def all_reduce(backend: str, rank: int, nodes: int, host: str, folder: Path) -> 
         host: The address of the first.
         folder: Where the first one tells its port.
     """
-    command = [sys.executable, "-m", __spec__.name, backend, str(rank), str(nodes), host]
+    command = [sys.executable, "-m", "raise_hpo.cluster.doctor.collectives", backend, str(rank), str(nodes), host]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, cwd=folder)
         return Reduced.model_validate_json(done.stdout.strip().splitlines()[-1])

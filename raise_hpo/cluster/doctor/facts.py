@@ -94,7 +94,6 @@ class LoginFacts(BaseModel):
         accounts: The user's accounts; None where Slurm has no database of them.
         qos: All qualities of service; None likewise.
         refused: Why Slurm would refuse a study's job; empty if it would not.
-        refused_test: Why it would refuse the doctor's own.
         python: The folder of the Python that runs this.
         package: The folder of raise-hpo.
         leftovers: Settings of this user that mislead Ray.
@@ -118,7 +117,6 @@ class LoginFacts(BaseModel):
     accounts: list[str] | None = None
     qos: list[str] | None = None
     refused: str = ""
-    refused_test: str = ""
     python: Place = Place(path="/")
     package: Place = Place(path="/")
     leftovers: list[str] = Field(default_factory=list)
@@ -207,7 +205,8 @@ class NodeFacts(BaseModel):
         scratch: The site's scratch folder.
         temp_dir: How long the path of Ray's folder there gets, and how long it may be.
         shm: Bytes of /dev/shm, free ones.
-        cpus_given: What Slurm gave.
+        cpus_given: What Slurm gave this step.
+        cpus_job: What it gave the job on a node.
         cpus_usable: What this process may use.
         cpus_there: What the node has.
         gpus_given: What Slurm gave.
@@ -239,6 +238,7 @@ class NodeFacts(BaseModel):
     temp_dir: tuple[int, int] = (0, 1)
     shm: int = 0
     cpus_given: int = 0
+    cpus_job: int = 0
     cpus_usable: int = 0
     cpus_there: int = 0
     gpus_given: int = 0

@@ -296,7 +296,8 @@ def leftovers(facts: LoginFacts, asked: Asked) -> Check:
         return ok(name, "none")
     return warning(
         name, " and ".join(facts.leftovers),
-        "raise-hpo's own jobs are not misled, but a Ray that you start yourself is: unset the variable, remove the file",
+        "raise-hpo's own jobs are not misled, but a Ray that you start yourself is: unset the variable or remove the "
+        "file",
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def gather(setting: Setting, data: list[str]) -> NodeFacts:
     name = node_name()
     facts = NodeFacts(
         node=name, versions=versions(), own=_own_addresses(), shm=_free("/dev/shm"),
-        cpus_given=node_cpus(), cpus_usable=len(os.sched_getaffinity(0)), cpus_there=os.cpu_count() or 0,
+        cpus_given=node_cpus(), cpus_job=_first_number(os.environ.get("SLURM_JOB_CPUS_PER_NODE", "")),
+        cpus_usable=len(os.sched_getaffinity(0)), cpus_there=os.cpu_count() or 0,
         gpus_given=node_gpus(), memory=psutil.virtual_memory().total, memory_limit=_memory_limit(),
         ray_processes=_ray_processes(), unreadable=disk.unreadable(data), internet=_reaches_outside(),
     )  # fmt: skip
@@ -47,6 +49,12 @@ def gather(setting: Setting, data: list[str]) -> NodeFacts:
     if setting.submit_from_nodes:
         facts.sbatch_problem = _trouble("sbatch", "--test-only", setting.script)
     return facts
+
+
+def _first_number(text: str) -> int:
+    """Of ``16(x2),8``, which Slurm says of a job's nodes in their order; the first stands for all."""
+    match = re.match(r"\d+", text)
+    return int(match[0]) if match else 0
 
 
 def _find_address(facts: NodeFacts, setting: Setting) -> None:

@@ -36,7 +36,7 @@ def the_job(job: JobFacts, login: LoginFacts, asked: Asked) -> Check:
             name,
             f"job {job.job} did not start within {job.waited:.0f} s ({job.reason or job.state.lower()}){expected}; "
             "it is cancelled",
-            "run this again when the queue is shorter, with a longer --wait, or with --partition or --qos for test jobs",
+            "run this again when the queue is shorter, with a longer --wait, or with --partition or --qos for tests",
         )  # fmt: skip
     if not job.wrote:
         return failed(
@@ -50,15 +50,16 @@ def the_job(job: JobFacts, login: LoginFacts, asked: Asked) -> Check:
         said = job.last_words_of.get(silent[0]) or job.last_words or "they said nothing"
         return failed(
             name, f"no report from {', '.join(silent)}; the last words: {said}",
-            "make sure that Python and raise-hpo are installed where all nodes see them, with the site's 'modules', and "
-            "that the nodes share the studies folder",
+            "make sure that Python and raise-hpo are installed where all nodes see them, with the site's 'modules', "
+            "and that the nodes share the studies folder",
         )  # fmt: skip
-    broken = {node: report.stage for node, report in job.reports.items() if report.stage not in ("done", "met")}
+    broken = {node: report.stage for node, report in job.reports.items() if report.stage != "done"}
     if broken:
         node, stage = next(iter(broken.items()))
         said = job.last_words_of.get(node) or job.last_words or "it said nothing"
         return failed(
-            name, f"job {job.job} ended ({job.state}) after {job.seconds:.0f} s, the probe of {node} last '{stage}': {said}",
+            name,
+            f"job {job.job} ended ({job.state}) after {job.seconds:.0f} s, the probe of {node} last '{stage}': {said}",
             "see the checks below; if the job ran into its wall time, run this again",
         )  # fmt: skip
     return ok(
@@ -103,13 +104,13 @@ def versions(job: JobFacts, login: LoginFacts, asked: Asked) -> Check:
         "nodes make another"
     )
     reference = job.reports[job.nodes[0]].versions if job.nodes and job.nodes[0] in job.reports else login.versions
-    told = [
-        f"{package} {', '.join(sorted(found))} ({by_node((n, r.versions.get(package, '?')) for n, r in job.reports.items())})"
+    differing = [
+        f"{package} ({by_node(found.items())})"
         for package in reference
-        if len(found := {report.versions.get(package, "?") for report in job.reports.values()}) > 1
+        if len({*(found := {node: one.versions.get(package, "?") for node, one in job.reports.items()}).values()}) > 1
     ]
-    if told:
-        return failed(name, f"differ between nodes: {'; '.join(told)}", remedy)
+    if differing:
+        return failed(name, f"differ between nodes: {'; '.join(differing)}", remedy)
     other = [
         f"{package} {login.versions.get(package, '?')} on the login node, {version} on the nodes"
         for package, version in reference.items()
@@ -130,14 +131,14 @@ def address(job: JobFacts, login: LoginFacts, asked: Asked) -> Check:
     if missing:
         return failed(name, by_node(missing), "correct the site's 'interface' or 'host_suffix'")
     slow = [
-        (node, f"{node}{asked.host_suffix} is " + (f"{', '.join(report.suffixed)}, not its own" if report.suffixed else "unknown"))
+        (node, f"{node}{asked.host_suffix} is {', '.join(report.suffixed) or 'unknown'}, not one of its own")
         for node, report in job.reports.items()
         if asked.host_suffix and not asked.interface and report.address not in report.suffixed
     ]  # fmt: skip
     if slow:
         return warning(
             name, f"{by_node(slow)}: the ordinary network is used instead",
-            "correct the site's 'host_suffix', or name the fast network's 'interface'; 'ip -4 address' on a node shows it",
+            "correct the site's 'host_suffix', or give the fast network's 'interface', which 'ip -4 address' tells",
         )  # fmt: skip
     return ok(name, by_node((node, _with_interface(report)) for node, report in job.reports.items()))
 
@@ -199,6 +200,16 @@ def cpus(job: JobFacts, login: LoginFacts, asked: Asked) -> Check:
         return failed(
             name, f"{asked.cpus} were asked for; {by_node(few)}",
             "correct the site's 'cpus', which counts threads where cores have two",
+        )  # fmt: skip
+    unused = [
+        (node, f"{one.cpus_given} of the job's {one.cpus_job}")
+        for node, one in reports
+        if one.cpus_given < one.cpus_job
+    ]
+    if unused:
+        return warning(
+            name, f"a step is given {by_node(unused)}",
+            f"set the site's 'cpus = {max(one.cpus_job for _, one in reports)}', or give --cpus",
         )  # fmt: skip
     bound = [
         (node, f"{one.cpus_given} given, processes may use {one.cpus_usable} of the node's {one.cpus_there}")
@@ -295,7 +306,7 @@ def internet(job: JobFacts, login: LoginFacts, asked: Asked) -> Check:
     if without and asked.internet:
         return warning(
             name, f"not reached from {', '.join(without)}, and the site says it is",
-            "set the site's 'internet = false': libraries do not look for newer models and data then, which takes minutes",
+            "set the site's 'internet = false', or libraries may wait for minutes on newer models and data",
         )  # fmt: skip
     return ok(name, "not reached, and not needed" if without else "reached, and not needed")
 
@@ -318,6 +329,6 @@ def slurm_there(job: JobFacts, login: LoginFacts, asked: Asked) -> Check:
 
 
 _JUDGES: tuple[Judge, ...] = (
-    versions, address, scratch, shared_memory, cpus, memory, gpus, earlier_ray, data, internet, slurm_there, second_step,
-    signal,
+    versions, address, scratch, shared_memory, cpus, memory, gpus, earlier_ray, data, internet, slurm_there,
+    second_step, signal,
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """The doctor's probe of a compute node: ``python -m raise_hpo.cluster.doctor.probe NODE...``, with all nodes' names.
 
-It runs on all nodes of a job at once and writes ``report-NODE.json`` into the doctor's folder, anew after each stage, so
-that a probe that hangs or is killed has told what it knew.
+It runs on all nodes of a job at once and writes ``report-NODE.json`` into the doctor's folder, anew after each stage,
+so that a probe that hangs or is killed has told what it knew.
 """
 
 from __future__ import annotations
@@ -40,19 +40,15 @@ class Probe:
         signal.signal(signal.SIGUSR1, self._on_signal)
 
     def run(self) -> None:
-        """All stages, one after another; later ones that need the other nodes are left out without them."""
+        """All stages, one after another; what needs nodes that reach each other is left out where they do not."""
         facts = node_facts.gather(self.setting, self.request["data"])
         self._tell(facts, "looked")
         with ExitStack() as stack:
-            if not self._meet(facts, stack):
-                return
-            self._ask_peers(facts)
-            self._tell(facts, "asked")
-            self._wait_for_all(facts, "asked")
-        self._reduce(facts)
-        self._tell(facts, "reduced")
-        facts.ray = ray_start.start(self.setting, facts.node, self.nodes)
-        facts.signalled = self._signalled
+            together = self._meet(facts, stack) and self._ask_peers(facts)
+        if together:
+            self._reduce(facts)
+            self._tell(facts, "reduced")
+            facts.ray = ray_start.start(self.setting, facts.node, self.nodes)
         self._tell(facts, "done")
 
     def _meet(self, facts: NodeFacts, stack: ExitStack) -> bool:
@@ -69,10 +65,17 @@ class Probe:
         self._tell(facts, "met")
         return len(facts.met) == len(self.nodes)
 
-    def _ask_peers(self, facts: NodeFacts) -> None:
+    def _ask_peers(self, facts: NodeFacts) -> bool:
+        """Ask other nodes, and answer until all have asked; whether all were answered, which all nodes know alike."""
         for peer in peers.neighbours(facts.node, self.nodes):
             host, port = json.loads((self.folder / f"here-{peer}").read_text())
             facts.peers[peer] = peers.ask(self.folder, facts.node, peer, host, port)
+        self._tell(facts, "asked")
+        answered = not any(peer.problem for peer in facts.peers.values())
+        _write(self.folder / f"asked-{facts.node}", "answered" if answered else "")
+        if len(self._wait("asked", _STAGE_SECONDS)) < len(self.nodes):
+            return False
+        return all((self.folder / f"asked-{node}").read_text() for node in self.nodes)
 
     def _reduce(self, facts: NodeFacts) -> None:
         if len(self.nodes) == 1:
@@ -81,10 +84,6 @@ class Probe:
         rank = self.nodes.index(facts.node)
         for backend in ("gloo", "nccl") if self.request["gpus"] else ("gloo",):
             facts.reduced[backend] = collectives.all_reduce(backend, rank, len(self.nodes), host, self.folder)
-
-    def _wait_for_all(self, facts: NodeFacts, stage: str) -> None:
-        _write(self.folder / f"{stage}-{facts.node}", "")
-        self._wait(stage, _STAGE_SECONDS)
 
     def _wait(self, stage: str, seconds: float) -> list[str]:
         """Wait for a file of each node; the nodes whose files are there."""
@@ -98,6 +97,7 @@ class Probe:
 
     def _tell(self, facts: NodeFacts, stage: str) -> None:
         facts.stage = stage
+        facts.signalled = self._signalled
         _write(self.folder / f"report-{facts.node}.json", facts.model_dump_json())
 
     def _on_signal(self, number: int, frame: Any) -> None:

@@ -1,6 +1,6 @@
 """Brings up the Ray cluster that a study would have, times it, and ends it.
 
-The head's node also runs ``python -m raise_hpo.cluster.doctor.ray_start NODE...``, which waits until the nodes have joined.
+The head's node also runs ``python -m raise_hpo.cluster.doctor.ray_start ADDRESS NODE...``, which waits for the nodes.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,7 +68,7 @@ def _observe(
         found.problem = f"the head on {nodes[0]} did not start: {_last_words(run.log(nodes[0]))}"
         return found
     found.head_seconds = time.monotonic() - began
-    command = [sys.executable, "-m", __spec__.name, endpoint.address, *nodes]
+    command = [sys.executable, "-m", "raise_hpo.cluster.doctor.ray_start", endpoint.address, *nodes]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PATIENCE + 30)
         found.joined = json.loads(done.stdout.strip().splitlines()[-1])
@@ -89,7 +91,7 @@ def _make_token(run: RunFiles) -> None:
         file.write(secrets.token_hex(32))
 
 
-def _until(reached, seconds: float, run: RunFiles) -> bool:  # type: ignore[no-untyped-def]
+def _until(reached: Callable[[], bool], seconds: float, run: RunFiles) -> bool:
     """Wait until something holds; False if the time is over, or the cluster is to end."""
     deadline = time.monotonic() + seconds
     while not reached():
@@ -100,8 +102,8 @@ def _until(reached, seconds: float, run: RunFiles) -> bool:  # type: ignore[no-u
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for ask in (lambda: None, process.terminate, process.kill):
-        ask()
+    for number in (0, signal.SIGTERM, signal.SIGKILL):
+        process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_TO_END)
             return
