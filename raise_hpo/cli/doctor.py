@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ def doctor(
         account=account, qos=qos, cpus=cpus, gpus=gpus, memory=memory,
     )  # fmt: skip
     spec = load_study_file(study, []) if study else None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C, which leaves no job and no file behind
     with _live_line() as say:
         diagnosis = examine(profile, request, nodes, studies_root(), spec, wait, say)
     if json:

@@ -22,10 +22,11 @@ _FEW_FILES = 20_000
 
 
 def judge(facts: LoginFacts, asked: Asked) -> list[Check]:
-    """All checks of a login node, with or without Slurm there."""
-    slurm_answers = not facts.missing and not facts.slurm_problem
-    judges = [commands, *(_OF_SLURM if slurm_answers else ()), *_OF_FOLDERS]
-    return [one(facts, asked) for one in judges]
+    """All checks of a login node, as far as Slurm answers and knows the partition."""
+    judges: list[Judge] = [commands]
+    if not facts.missing and not facts.slurm_problem:
+        judges += [host, partition, *(_OF_PARTITION if _partitions(facts, asked) else ()), *_OF_SLURM]
+    return [one(facts, asked) for one in [*judges, *_OF_FOLDERS]]
 
 
 def commands(facts: LoginFacts, asked: Asked) -> Check:
@@ -364,10 +365,8 @@ def data(facts: LoginFacts, asked: Asked) -> Check:
     return ok(name, f"{facts.data} path(s) can be read")
 
 
-_OF_SLURM: tuple[Judge, ...] = (
-    host, partition, time_limit, node_count, account, quality, constraint, gpus, cpus, test_only, ending, preemption,
-    lost_nodes,
-)  # fmt: skip
+_OF_PARTITION: tuple[Judge, ...] = (time_limit, node_count, constraint, gpus, cpus, preemption)
+_OF_SLURM: tuple[Judge, ...] = (account, quality, test_only, ending, lost_nodes)
 _OF_FOLDERS: tuple[Judge, ...] = (python, leftovers, studies, locks, files, space, data)
 
 

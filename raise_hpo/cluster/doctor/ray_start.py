@@ -11,6 +11,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,9 +19,9 @@ from pathlib import Path
 
 from raise_hpo.cluster.doctor.facts import RayStart
 from raise_hpo.cluster.job import RunFiles, Setting, read_endpoint
+from raise_hpo.drive.cluster import PREFIX
 
-SECONDS = 60.0
-_PATIENCE = 120.0
+_PATIENCE = 150.0
 _TO_END = 20.0
 
 
@@ -39,22 +40,22 @@ def start(setting: Setting, node: str, nodes: list[str]) -> RayStart | None:
         _make_token(run)
     elif not _until(run.address.exists, _PATIENCE, run):
         return None
-    environment = {
-        **os.environ, "RAISE_HPO_RUN": str(run.path), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(run.token),
-    }  # fmt: skip
-    with run.log(node).open("w") as log:
-        command = [sys.executable, "-m", "raise_hpo.cluster.node", "head" if is_head else "worker"]
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        if not is_head:
-            _until(lambda: process.poll() is not None, _PATIENCE, run)
-            return None
+    # What Ray's processes leave in the temporary folder goes with it.
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=os.path.expandvars(setting.scratch)) as temporary:
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(run.token)}
+        environment = {**os.environ, **token, "RAISE_HPO_RUN": str(run.path), "TMPDIR": temporary}
+        with run.log(node).open("w") as log:
+            command = [sys.executable, "-m", "raise_hpo.cluster.node", "head" if is_head else "worker"]
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            return _observe(run, process, nodes, began, environment)
+            if is_head:
+                return _observe(run, process, nodes, began, environment)
+            _until(lambda: process.poll() is not None, 2 * _PATIENCE, run)
+            return None
         finally:
-            run.stop.touch()
-    finally:
-        _end(process)
+            if is_head:
+                run.stop.touch()
+            _end(process)
 
 
 def _observe(
