@@ -9,13 +9,17 @@ BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 STUDY ?= mlpf
 
-.PHONY: tune test lint bench bench-env clean
+.PHONY: tune test test-slurm lint bench bench-env clean
 
 tune: $(READY)
 	$(BIN)/raise-hpo tune $(STUDY) $(ARGS)
 
 test: $(READY_DEV)
 	$(BIN)/python -m pytest $(ARGS)
+
+# Also the long drills on a real Slurm of three nodes, which needs root, and Debian's packages or leave to install them.
+test-slurm: $(READY_DEV)
+	$(BIN)/python -m pytest tests/slurm --slurm-drills $(ARGS)
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .

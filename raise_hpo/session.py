@@ -101,7 +101,7 @@ class Session:
             UserError: The trainable, its configuration or its data, or an earlier study cannot be used, or the name is
                 taken.
         """
-        found = _checked_trainable(study, trainable)
+        found = checked_trainable(study, trainable)
         folder, earlier = _set_up(study, name)
         session = cls(study, folder, found, slots, view)
         session.earlier = earlier
@@ -114,7 +114,7 @@ class Session:
         Raises:
             UserError: As for `start`.
         """
-        _checked_trainable(study, None)
+        checked_trainable(study, None)
         folder, _ = _set_up(study, name)
         folder.jobs.mkdir()
         return folder
@@ -132,7 +132,7 @@ class Session:
         """
         if not folder.begun and folder.study_file.is_file():
             study = load_study_file(str(folder.study_file))
-            session = cls(study, folder, _checked_trainable(study, trainable), slots, view, ray)
+            session = cls(study, folder, checked_trainable(study, trainable), slots, view, ray)
             session.earlier = kept_earlier(folder, len(study.warm_start))
             return session
         history = folder.history()
@@ -141,7 +141,7 @@ class Session:
                 f"study {folder.name} is finished ({history.why}); see it with 'raise-hpo report {folder.name}'"
             )
         study = StudySpec.model_validate(history.study)
-        session = cls(study, folder, _checked_trainable(study, trainable), slots, view, ray)
+        session = cls(study, folder, checked_trainable(study, trainable), slots, view, ray)
         session.earlier = kept_earlier(folder, len(study.warm_start))
         return session
 
@@ -287,7 +287,7 @@ def every_second(question: Callable[[], bool]) -> Callable[[], bool]:
     return ask
 
 
-def _checked_trainable(study: StudySpec, trainable: type | None) -> type:
+def checked_trainable(study: StudySpec, trainable: type | None) -> type:
     """The trainable's class, after it has looked at the study's data."""
     found = trainable or resolve_trainable(study.trainable, study.import_from)
     check: Callable[[Mapping[str, Any]], None] = getattr(found, "check_data", lambda data: None)
@@ -301,7 +301,7 @@ def _too_big(resources: Any) -> str:
     has = ray.cluster_resources()
     return (
         f"resources ask for {resources.workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) "
-        f"a trial, and this machine has {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
+        f"a trial, and there are {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
     )
 
 

@@ -13,8 +13,8 @@ now() { echo "${EPOCHREALTIME/[.,]/}"; }
 began=''
 trap 'seconds "$began" "$(now)" > usr1-seconds' USR1
 
-srun --nodes=${#nodes[@]} --ntasks=${#nodes[@]} --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --no-kill --kill-on-bad-exit=0 \
-  --wait=0 --unbuffered --output=probe-%N.log "${common[@]}" \
+srun --nodes=${#nodes[@]} --ntasks=${#nodes[@]} --cpus-per-task="${SLURM_CPUS_PER_TASK:-${SLURM_CPUS_ON_NODE:-1}}" \
+  --no-kill --kill-on-bad-exit=0 --wait=0 --unbuffered --output=probe-%N.log "${common[@]}" \
   "$RAISE_HPO_PYTHON" -m raise_hpo.cluster.doctor.probe "${nodes[@]}" &
 probe=$!
 until compgen -G 'report-*.json' > /dev/null || ! kill -0 $probe 2>/dev/null; do sleep 0.2; done

@@ -10,7 +10,7 @@ head=${SLURMD_NODENAME:-$(hostname -s)}
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 workers=()
 for node in "${nodes[@]}"; do [ "$node" = "$head" ] || workers+=("$node"); done
-export RAISE_HPO_NODES=${#nodes[@]}
+cpus=${SLURM_CPUS_PER_TASK:-${SLURM_CPUS_ON_NODE:-1}}
 
 say() { printf '%(%T)T %s\n' -1 "$*"; }
 alive() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }
@@ -29,7 +29,7 @@ trap 'on_signal TERM' TERM
 # Each step shares its node with this script and with later steps, survives the loss of other nodes, and gets all CPUs.
 start_workers() { # NODE...
   local list; list=$(IFS=,; echo "$*")
-  srun --nodes=$# --ntasks=$# --nodelist="$list" --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --overlap --mem=0 \
+  srun --nodes=$# --ntasks=$# --nodelist="$list" --cpus-per-task="$cpus" --overlap --mem=0 \
     --no-kill --kill-on-bad-exit=0 --wait=0 --mpi=none --cpu-bind=none --export=ALL --input=none --unbuffered \
     --output="${RAISE_HPO_RUN//%/%%}/ray-%N.log" --open-mode=append \
     "$python" -m raise_hpo.cluster.node worker &

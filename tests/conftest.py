@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,17 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "studies of Zoë"
     monkeypatch.setenv("RAISE_HPO_STUDIES", str(root))
     return root
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The long tests on Slurm run on demand, and golden files are written on demand."""
+    parser.addoption("--update-golden", action="store_true", help="write golden files anew")
+    parser.addoption("--slurm-drills", action="store_true", help="also run the long tests on a Slurm cluster")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests on Slurm did not run, and why: a green run without them proves less."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "tests/slurm/" in report.nodeid]
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
+    for reason, tests in reasons.items():
+        terminalreporter.write_line(f"NOT RUN: {tests} tests on Slurm: {reason}", yellow=True, bold=True)

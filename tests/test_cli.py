@@ -54,7 +54,7 @@ BAD_STUDIES = {
     "unknown searcher": ({"searcher": "tpee"}, ["searcher", "did you mean 'tpe'"]),
     "no such dimension": ({"search_space": {"widht": "choice([4, 8])"}}, ["widht", "did you mean 'width'"]),
     "unknown trainable": ({"trainable": "mlfp"}, ["mlfp", "did you mean 'mlpf'"]),
-    "too many workers": ({"resources": {"workers": 4096}}, ["4096 worker(s)", "this machine has"]),
+    "too many workers": ({"resources": {"workers": 4096}}, ["4096 worker(s)", "and there are"]),
 }
 
 

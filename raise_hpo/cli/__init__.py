@@ -14,6 +14,7 @@ from raise_hpo.cli.log import log
 from raise_hpo.cli.predict import predict_app
 from raise_hpo.cli.report import report
 from raise_hpo.cli.resume import resume
+from raise_hpo.cli.scaling import scaling
 from raise_hpo.cli.simulate import simulate
 from raise_hpo.cli.status import status
 from raise_hpo.cli.stop import stop
@@ -41,6 +42,7 @@ app.command()(report)
 app.command()(ui)
 app.command()(simulate)
 app.command()(doctor)
+app.command()(scaling)
 app.add_typer(data_app, name="data")
 app.add_typer(predict_app, name="predict")
 

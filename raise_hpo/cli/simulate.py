@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from raise_hpo.drive.compare import Comparison
-    from raise_hpo.drive.simulator import Costs
     from raise_hpo.study import StudySpec
 
 
@@ -41,7 +40,11 @@ def simulate(
         ),
     ] = None,
     scaling: Annotated[
-        bool, typer.Option("--scaling", help="Also show how cold and warm slots scale when trials take turns.")
+        bool,
+        typer.Option(
+            "--scaling",
+            help="Also simulate how cold and warm slots scale when trials take turns; 'raise-hpo scaling' measures.",
+        ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write every simulation to a .csv or .json file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")] = False,
@@ -54,28 +57,18 @@ def simulate(
     from raise_hpo.cli.simulate_options import changed_costs, slot_counts, variants
     from raise_hpo.curves import CurveTable
     from raise_hpo.drive.compare import Comparison
+    from raise_hpo.drive.measured import costs_of
     from raise_hpo.study import load_study_file
 
     spec = load_study_file(study, set_ or [])
     counts, studies = slot_counts(slots), variants(spec, schedulers)
     table = CurveTable.read(curves)
-    costs = changed_costs(_measured(curves), cost or [])
+    costs = changed_costs(costs_of(curves), cost or [])
     comparison = Comparison.prepare(spec, table, costs, epoch_seconds)
     _simulate(comparison, studies, counts, seeds)
     if scaling:
         comparison.compare_scaling(counts)
     _tell(comparison.document(), out, json)
-
-
-def _measured(curves: str) -> Costs:
-    """The costs of the study that the curves are of; none if they are from a file."""
-    from raise_hpo.drive.measured import measured_costs
-    from raise_hpo.drive.simulator import Costs
-    from raise_hpo.folder import find_study
-
-    if Path(curves).suffix in (".csv", ".parquet") and not Path(curves).is_dir():
-        return Costs()
-    return measured_costs(find_study(curves).history())
 
 
 def _simulate(comparison: Comparison, studies: list[StudySpec], slots: list[int], seeds: int) -> None:

@@ -37,9 +37,20 @@ def slot_counts(written: str) -> list[int]:
     Raises:
         UserError: One of them is no whole number above 0.
     """
+    return counts("slots", written, "4,16,96")
+
+
+def counts(what: str, written: str, example: str) -> list[int]:
+    """The numbers of an option that is named after what it counts, ascending.
+
+    Raises:
+        UserError: One of them is no whole number above 0.
+    """
     for word in written.split(","):
-        if not word.strip().isdecimal() or int(word) < 1:
-            raise UserError(f"--slots {written}: '{word.strip()}' is no number of slots; valid: 4,16,96 for instance")
+        if not (word.strip().isascii() and word.strip().isdecimal()) or int(word) < 1:
+            raise UserError(
+                f"--{what} {written}: '{word.strip()}' is no number of {what}; valid: {example} for instance"
+            )
     return sorted({int(word) for word in written.split(",")})
 
 

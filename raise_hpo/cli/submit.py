@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from json import dumps
 from typing import Annotated
@@ -53,7 +54,7 @@ def submit(
     """Submit a study to a Slurm cluster; it outlives wall times, and the loss of nodes."""
     from raise_hpo.cluster.script import JobRequest, parse_time, script_file
     from raise_hpo.cluster.site import load_site
-    from raise_hpo.cluster.submit import check_is_known, discard, prepare
+    from raise_hpo.cluster.submit import check_is_known, discard, prepare, warning
     from raise_hpo.cluster.submit import submit as submit_jobs
 
     profile = load_site(site)
@@ -63,6 +64,8 @@ def submit(
         qos=qos, cpus=cpus, gpus=gpus, memory=memory, slots=slots, lead=lead, join_seconds=join_seconds,
         require_all=require_all, dashboard=dashboard.value, options=tuple(sbatch or ()),
     )  # fmt: skip
+    if (doubt := warning(profile)) is not None:
+        print(f"raise-hpo: {doubt}", file=sys.stderr)
     folder = prepare(study, profile, request, set_ or [], name)
     if dry_run:
         print(script_file(folder).read_text(), end="")

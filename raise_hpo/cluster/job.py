@@ -92,7 +92,6 @@ class Setting:
         study: The study's folder.
         run: The folder of this cluster.
         job: The job's number.
-        nodes: How many nodes the job was given.
         require_all: Whether to give up if a node does not join.
         join_seconds: How long to wait for nodes.
         lead: Seconds between the signal and the wall time.
@@ -108,7 +107,6 @@ class Setting:
     study: StudyFolder
     run: RunFiles
     job: str
-    nodes: int = 1
     require_all: bool = False
     join_seconds: float = 180.0
     lead: float = 300.0
@@ -133,7 +131,6 @@ class Setting:
             study=StudyFolder(Path(env["RAISE_HPO_STUDY"])),
             run=RunFiles(Path(env["RAISE_HPO_RUN"])),
             job=env["SLURM_JOB_ID"],
-            nodes=int(env.get("RAISE_HPO_NODES", "1")),
             require_all=env.get("RAISE_HPO_REQUIRE_ALL") == "1",
             join_seconds=float(env.get("RAISE_HPO_JOIN_SECONDS", "180")),
             lead=float(env.get("RAISE_HPO_LEAD", "300")),

@@ -40,6 +40,10 @@ _HEALTH = {
     "RAY_health_check_failure_threshold": "3",
 }
 
+# Ray offers its metrics to anybody who asks, token or not, and nobody here asks. The dashboard's server of them has no
+# switch: at an impossible port it is not started, and Ray goes on without.
+_NO_METRICS = {"RAY_enable_metrics_collection": "0", "DASHBOARD_METRIC_PORT": "-1"}
+
 
 class RayNode:
     """Ray on this node, for as long as the job's cluster stands.
@@ -110,15 +114,11 @@ class RayNode:
             )
         self._session = session
         ip = node_address(self.name, self.setting.host_suffix, self.setting.interface)
-        command = [
-            sys.executable,
-            "-m",
-            "raise_hpo.cluster.ray_start",
-            "start",
-            "--log-color=false",
-            *self._arguments(ip, session),
-        ]
-        self._ray = subprocess.Popen(command, env=self._environment(), stdin=subprocess.DEVNULL)
+        ray = [sys.executable, "-m", "raise_hpo.cluster.ray_start", "start", "--log-color=false"]
+        ray += self._arguments(ip, session)
+        self._ray = subprocess.Popen(
+            [*ray, *self._arguments(ip, session)], env=self._environment(), stdin=subprocess.DEVNULL
+        )
         say(f"Ray {self.role} on {self.name} at {ip}, process {self._ray.pid}")
 
     def _arguments(self, ip: str, session: Path) -> list[str]:
@@ -138,7 +138,7 @@ class RayNode:
         with_dashboard = self.setting.dashboard != "off"
         self._dashboard_port = free_port(int(self.setting.job) + 1) if with_dashboard else None
         return [
-            *common, "--head", "--port=0", f"--ray-client-server-port={self._client_port}",
+            *common, "--head", "--port=0", "--no-monitor", f"--ray-client-server-port={self._client_port}",
             f"--include-dashboard={str(with_dashboard).lower()}", f"--dashboard-host={self._dashboard_host}",
             f"--dashboard-port={self._dashboard_port or 0}",
         ]  # fmt: skip
@@ -146,10 +146,9 @@ class RayNode:
     def _environment(self) -> dict[str, str]:
         cache = self.folder / "cache"
         cache.mkdir(exist_ok=True)
-        ports = {"RAY_AUTOSCALER_METRIC_PORT": "0", "AUTOSCALER_METRIC_PORT": "0", "DASHBOARD_METRIC_PORT": "0"}
         own = {NODE: self.name, NODE_CACHE: str(cache), "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "1"}
         kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        return {**_gpus_as_ray_wants(kept), **_HEALTH, **ports, **own}
+        return {**gpus_as_ray_wants(kept), **_HEALTH, **_NO_METRICS, **own}
 
     def _publish(self) -> bool:
         """Wait for the head and tell the job where it is."""
@@ -226,7 +225,7 @@ def node_gpus() -> int:
     return int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
 
 
-def _gpus_as_ray_wants(environment: dict[str, str]) -> dict[str, str]:
+def gpus_as_ray_wants(environment: dict[str, str]) -> dict[str, str]:
     """Slurm names AMD's GPUs in ROCR_VISIBLE_DEVICES, which Ray refuses; it wants HIP_VISIBLE_DEVICES."""
     rocr = environment.get("ROCR_VISIBLE_DEVICES")
     if not rocr or environment.get("CUDA_VISIBLE_DEVICES"):

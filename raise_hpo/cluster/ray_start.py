@@ -1,4 +1,4 @@
-"""Ray's own ``ray start``, with its client server on the loopback: Ray offers no option for that, nor to leave it off."""
+"""Ray's own ``ray start``, with its client server on the loopback, for which Ray has no option."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def _on_loopback(address: str, host: str, *rest: Any, **options: Any) -> Any:
 
 
 if __name__ == "__main__":
-    services.start_ray_client_server = _on_loopback
+    setattr(services, _start_client_server.__name__, _on_loopback)
     main()

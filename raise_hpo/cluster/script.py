@@ -69,7 +69,7 @@ def render(study: StudyFolder, site: Site, request: JobRequest, runner: str = "r
     from jinja2 import Environment, StrictUndefined
 
     slurm = slurm_folder()
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     environment.filters["quote"] = lambda value: shlex.quote(str(value))
     template = environment.from_string((slurm / "study.sbatch").read_text())
     exports = {**_EXPORTS, **({} if site.internet else _OFFLINE), **site.env}

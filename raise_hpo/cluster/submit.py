@@ -20,14 +20,20 @@ from raise_hpo.session import Session
 from raise_hpo.study import StudySpec, load_study_file
 
 
+def warning(site: Site) -> str | None:
+    """Whether this seems to be a host of another cluster; only a warning, as names of login nodes change."""
+    host = socket.getfqdn()
+    if not site.submit_hosts or fnmatch.fnmatch(host, site.submit_hosts):
+        return None
+    return f"jobs for {site.name} are usually submitted from {site.submit_hosts}, and this is {host}"
+
+
 def check(spec: StudySpec, site: Site, request: JobRequest) -> None:
     """Compare a study and a request with what the site has.
 
     Raises:
         UserError: The site cannot serve it; what it can is said.
     """
-    if site.submit_hosts and not fnmatch.fnmatch(socket.getfqdn(), site.submit_hosts):
-        raise UserError(f"jobs for {site.name} are submitted from {site.submit_hosts}, and this is {socket.getfqdn()}")
     if site.account_needed and not (request.account or site.account):
         raise UserError(
             f"{site.name} bills jobs to a project: give --account, or 'account' in a site file of your own "

@@ -172,6 +172,12 @@ class AttachedRay:
         shutil.rmtree(self.storage, ignore_errors=True)
 
 
+def ray_at_hand() -> StudyRay:
+    """The cluster that ``RAY_ADDRESS`` names, as inside a batch job of ours, or else a private Ray on this machine."""
+    address = os.environ.get("RAY_ADDRESS")
+    return AttachedRay(address) if address else LocalRay()
+
+
 def _forget_earlier_token() -> None:
     """Make Ray read its settings and token anew: it does so once a process, and this may be the second study in it."""
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
+from raise_hpo.curve_files import READERS
 from raise_hpo.drive.simulator import Costs
+from raise_hpo.folder import find_study
 from raise_hpo.history import History, Stay, Trial
 from raise_hpo.report.facts import stays_by_slot, turnaround
+
+
+def costs_of(curves: str) -> Costs:
+    """The costs of the study that learning curves are of, by its name or folder; none if they are from a file.
+
+    Raises:
+        UserError: There is no such study.
+    """
+    if Path(curves).suffix in READERS and not Path(curves).is_dir():
+        return Costs()
+    return measured_costs(find_study(curves).history())
 
 
 def measured_costs(history: History) -> Costs:

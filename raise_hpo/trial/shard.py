@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from raise_hpo.trial.trainable import Trainable
 
 
+def used_length(length: int, world_size: int, parts: int | None) -> int:
+    """How many of a dataset's samples the workers take together, so that each has one of `parts` equal parts.
+
+    Args:
+        length: Samples of the dataset.
+        world_size: Number of workers.
+        parts: Parts that the dataset is cut into; None if the workers share all of it.
+    """
+    return length if parts is None else min(length, world_size * max(1, length // parts))
+
+
 class ShardSampler(Sampler[int]):
     """Every `world_size`-th sample, from `rank` on, of an order that depends on seed and epoch alone."""
 

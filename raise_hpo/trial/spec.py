@@ -34,6 +34,7 @@ class TrialSpec:
         inherits: Whether the checkpoint is another trial's, so that its weights are taken on and its settings are not.
         import_from: A folder to import the trainable from, besides the installed packages.
         epoch_seconds: Limit of an epoch's duration.
+        parts: Into how many parts the data are cut, of which each worker takes one; None to share all of them.
     """
 
     trial: int
@@ -50,6 +51,7 @@ class TrialSpec:
     inherits: bool = False
     import_from: str | None = None
     epoch_seconds: float | None = None
+    parts: int | None = None
 
     @property
     def log_file(self) -> Path:

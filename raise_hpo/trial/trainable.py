@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
-from raise_hpo.trial.shard import Shard, ShardSampler
+from raise_hpo.trial.shard import Shard, ShardSampler, used_length
 
 Metrics = Mapping[str, float | tuple[float, float]]
 
@@ -33,6 +33,8 @@ class Place:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         data: The study file's ``data`` section.
         cache: A folder on this node that the study's workers share and that is removed with the study's driver.
+        parts: Into how many parts a dataset is cut, of which each worker takes one, whatever their number; None if the
+            workers share all of it.
     """
 
     rank: int = 0
@@ -42,6 +44,7 @@ class Place:
     precision: str = "fp32"
     data: Mapping[str, Any] = field(default_factory=dict)
     cache: Path | None = None
+    parts: int | None = None
 
 
 class Trainable:
@@ -144,7 +147,8 @@ class Trainable:
             shuffle: True for training, False for validation.
             collate: Makes a batch from a list of samples; torch's default collation otherwise.
         """
-        sampler = ShardSampler(len(dataset), self.rank, self.world_size, self.place.seed, self.epoch, shuffle)  # type: ignore[arg-type]
+        length = used_length(len(dataset), self.world_size, self.place.parts)  # type: ignore[arg-type]
+        sampler = ShardSampler(length, self.rank, self.world_size, self.place.seed, self.epoch, shuffle)
         loader: DataLoader[Any] = DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=collate)
         return iter(Shard(loader, sampler, self))
 

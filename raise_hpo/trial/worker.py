@@ -43,6 +43,10 @@ class Worker:
         self._spec: TrialSpec | None = None
         self._store: TCPStore | None = None
 
+    def node(self) -> str:
+        """The address of this worker's node."""
+        return str(ray.util.get_node_ip_address())
+
     def host_store(self) -> tuple[str, int]:
         """Open the group's rendezvous on rank 0, on a port that the system picks; its address."""
         host = ray.util.get_node_ip_address()
@@ -93,6 +97,7 @@ class Worker:
             precision=spec.precision,
             data=spec.data,
             cache=Path(os.environ[NODE_CACHE]) if NODE_CACHE in os.environ else None,
+            parts=spec.parts,
         )
 
     @contextlib.contextmanager

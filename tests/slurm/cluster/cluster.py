@@ -5,6 +5,7 @@ All of a cluster is found by its run folder, so that one process may start it an
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -57,8 +58,9 @@ class SlurmCluster:
     def start(self, nodes: int = 3) -> None:
         """Boot all hosts, start their daemons, and wait until all nodes are idle."""
         numbers = {f"jrc{number:04}": number for number in range(1, nodes + 1)}
-        self.folder.mkdir(0o755)
+        umask = os.umask(0o022)  # users of the cluster must read what is written here
         try:
+            self.folder.mkdir(parents=True)
             settings.write(self.folder, f"10.{100 + self.slot}", numbers, cgroups.claim(self.folder))
             visible.write(self.folder)
             self._boot_login()
@@ -68,6 +70,8 @@ class SlurmCluster:
         except BaseException:
             self.stop()
             raise
+        finally:
+            os.umask(umask)
 
     def stop(self) -> None:
         """Kill all that the cluster runs and remove its files; also one that another process started."""
@@ -149,13 +153,16 @@ class SlurmCluster:
     # Failures
 
     def crash(self, node: str) -> None:
-        """Cut a node's power: first it is silent, then all of it is gone; nobody is told."""
-        self.unplug(node)
-        Host(self.folder, node).switch_off()
+        """Cut a node's power: first its cables are gone, so that nobody is told, then all that runs on it."""
         Host(self.folder, LOGIN).ip(*(f"link delete {cable}" for cable in self._cables(node)))
+        Host(self.folder, node).switch_off()
 
     def boot(self, node: str) -> None:
-        """Switch a node on, with its cables plugged in and its daemon running."""
+        """Switch a node on, with its cables plugged in and its daemon running.
+
+        A node that is back sooner than Slurm gives it up (40 s) may keep a job RUNNING that it has lost: one that had
+        begun less than half a minute before is taken for one that is still starting.
+        """
         host = Host(self.folder, node)
         host.switch_on()
         number = int(node.removeprefix("jrc"))
@@ -181,6 +188,7 @@ class SlurmCluster:
     def kill_slurmd(self, node: str) -> None:
         """Kill Slurm's daemon on a node; the jobs live on."""
         self.run(node, "bash", "-c", 'kill -KILL "$(< /run/slurmd.pid)"', user="root")
+        self.wait_until(lambda: not self._has_daemon(node), 30, f"slurmd of {node} is dead")
 
     def start_slurmd(self, node: str) -> None:
         """Start Slurm's daemon on a node."""
@@ -229,7 +237,10 @@ class SlurmCluster:
         return self.jobs(job_id)[0]
 
     def wake(self, job_id: int | str) -> None:
-        """Let a job start that Slurm holds back for two minutes after a requeue."""
+        """Let a job start that Slurm holds back for two minutes after a requeue.
+
+        On a node that has just come back it would be killed: there the order to end its first run is still to come.
+        """
         self.run(LOGIN, "scontrol", "update", f"JobId={job_id}", "StartTime=now", user="root")
 
     def wait_until(
@@ -280,28 +291,40 @@ class SlurmCluster:
     def restore(self) -> None:
         """Undo all failures, cancel all jobs, remove what they left; for the next test."""
         for node in self.nodes:
-            if Host(self.folder, node).on:
-                self.plug(node)
-            else:
-                self.boot(node)
+            self._restore(node)
+        # A node that Slurm can't reach is told only a minute later that its job is over: nodes first, jobs then.
+        if not until(self._all_respond, 8):
+            self._restart_daemons()
+            self.wait_until(self._all_respond, 60, "all nodes respond")
         jobs = self.run(LOGIN, "squeue", "-h", "-o", "%A", user="root").stdout.split()
         if jobs:
             self.run(LOGIN, "scancel", *sorted(set(jobs)), user="root")
-        if not until(self.idle, 15):
-            self._restart_daemons()
         self.wait_idle()
         for host in (LOGIN, *self.nodes):
             Host(self.folder, host).clear()
 
+    def _restore(self, node: str) -> None:
+        if not Host(self.folder, node).on:
+            self.boot(node)
+            return
+        self.plug(node)
+        if not self._has_daemon(node):
+            self.start_slurmd(node)
+
+    def _has_daemon(self, node: str) -> bool:
+        return any(process.command.split()[0] == "slurmd" for process in self.processes(node, "root"))
+
+    def _all_respond(self) -> bool:
+        states = self.node_states().values()
+        return bool(states) and not any(state.endswith("*") or state.startswith(("down", "dr")) for state in states)
+
     def _restart_daemons(self) -> None:
         """A daemon that starts tells the controller so at once, which would else ask for it much later."""
-        for node, state in self.node_states().items():
-            if state == "idle":
-                continue
-            if any("slurmd" in process.command.split()[0] for process in self.processes(node, "root")):
+        for node in self.nodes:
+            if self._has_daemon(node):
                 self.kill_slurmd(node)
             self.start_slurmd(node)
-            if state.startswith("drain"):
+            if self.node_states()[node].startswith("dr"):
                 self.run(LOGIN, "scontrol", "update", f"NodeName={node}", "State=RESUME", user="root")
 
 

@@ -122,7 +122,14 @@ class Host:
 
 
 def pids_of(run: Path, name: str | None = None) -> dict[int, list[str]]:
-    """The processes that hold one host, or all hosts of a run folder, with their commands, whoever started them."""
+    """The processes that hold one host, or all hosts of a run folder, with their commands, whoever started them.
+
+    A process has no command at the moment when it becomes another program: only two looks show that there is none.
+    """
+    return until(lambda: _holders(run, name), 0.1, 0.1)
+
+
+def _holders(run: Path, name: str | None) -> dict[int, list[str]]:
     return {
         pid: command
         for pid, command in _commands()
