@@ -126,7 +126,8 @@ def _reduced(job: JobFacts, backend: str, name: str, remedy: str) -> Check:
     if len(found) < len(job.nodes):
         return warning(name, "not tried on all nodes", "mend what failed above first, then run this again")
     sizes = sorted({length for one in found.values() for length in one.seconds})
-    rates = [(length, length / max(one.seconds[length] for one in found.values())) for length in sizes]
+    slowest = {length: max(one.seconds.get(length, 0.0) for one in found.values()) for length in sizes}
+    rates = [(length, length / slowest[length]) for length in sizes]
     told = ", ".join(f"{rate / 1e9:.2g} GB/s for {size(length)}" for length, rate in rates)
     told = f"{told} between {len(found)} nodes (algorithm bandwidth)"
     if rates and rates[-1][1] < _SLOWEST[backend]:

@@ -34,7 +34,7 @@ def test_request(site: Site, request: JobRequest, nodes: int) -> JobRequest:
 
 def options(folder: Path) -> tuple[str, ...]:
     """What the doctor's job asks sbatch for otherwise than a study's."""
-    return (f"--output={folder / 'job.out'}", "--no-requeue")
+    return (f"--output={str(folder).replace('%', '%%')}/job.out", "--no-requeue")
 
 
 def examine(
