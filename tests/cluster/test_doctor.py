@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from raise_hpo.cluster.doctor import between, collectives, disk, login, login_facts, nodes, peers
+from raise_hpo.cluster.doctor import between, collectives, disk, login, login_facts, node_facts, nodes, peers
 from raise_hpo.cluster.doctor.check import Check, by_node, size
 from raise_hpo.cluster.doctor.examine import Diagnosis, Group
 from raise_hpo.cluster.doctor.facts import (
@@ -170,7 +170,7 @@ NODE_CASES: dict[str, tuple[Callable[..., Check], dict[str, Any], dict[str, Any]
     "both lock": (between.locks, {"peers": {"n1": Peer(lock_excludes=False)}}, {}, "failed", "'localflock'"),
     "another time": (between.clocks, {"peers": {"n1": Peer(ahead=-3.0)}}, {}, "warning", "n1 is 3.0 s behind that"),
     "gloo fails": (between.gloo, {"reduced": {"gloo": Reduced(problem="no route")}}, {}, "failed", "n2: no route"),
-    "gloo is slow": (between.gloo, {"reduced": {"gloo": Reduced(seconds={2**26: 9.0})}}, {}, "warning", "only 0.0075"),
+    "gloo is slow": (between.gloo, {"reduced": {"gloo": Reduced(seconds={2**26: 9.0})}}, {}, "warning", "0.0075 GB/s"),
     "NCCL fails": (between.nccl, {"reduced": {"nccl": Reduced(problem="no GPU")}}, {}, "failed", "no GPU"),
     "NCCL not tried": (between.nccl, {"reduced": {}}, {}, "warning", "not tried"),
 }  # fmt: skip
@@ -339,6 +339,12 @@ def test_slurms_tables_are_read() -> None:
     assert login_facts._config("Configuration data\nKillWait = 30 sec\n") == {"KillWait": "30 sec"}
 
 
+def test_only_the_jobs_own_gpus_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    for told, expected in {"2,3": [2, 3], "": [0, 1, 2, 3], "GPU-8a": [0, 1, 2, 3], "5": [0, 1, 2, 3]}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+        assert node_facts._visible(4) == expected
+
+
 def test_peers_answer_questions_of_those_who_know_the_secret(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("known")
     with peers.Answers(tmp_path, "127.0.0.1") as answers:
@@ -347,7 +353,7 @@ def test_peers_answer_questions_of_those_who_know_the_secret(tmp_path: Path) -> 
         assert found.ahead is not None and abs(found.ahead) < 0.5
         (tmp_path / "secret").write_text("guessed")
         assert "broke off" in peers.ask(tmp_path, "n1", "n2", "127.0.0.1", answers.port).problem
-    assert f"port {answers.port}" in peers.ask(tmp_path, "n1", "n2", "127.0.0.1", answers.port).problem
+    assert "refused" in peers.ask(tmp_path, "n1", "n2", "127.0.0.1", answers.port).problem
 
 
 def test_of_many_nodes_each_asks_its_neighbours() -> None:

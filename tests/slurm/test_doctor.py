@@ -65,7 +65,7 @@ def test_a_healthy_cluster_passes_and_nothing_is_left(slurm: SlurmCluster) -> No
     assert "jrc0001, jrc0002: 8 given" in checks["CPUs"]["finding"]
     assert re.search(r"GB/s for 64 MiB between 2 nodes", checks["All-reduce, gloo"]["finding"])
     assert "all 2 node(s) after" in checks["Ray"]["finding"]
-    assert "a lock on one node keeps the others out" == checks["Locks between nodes"]["finding"]
+    assert checks["Locks between nodes"]["finding"] == "a lock on one node keeps the others out"
     assert checks["Signal USR1"]["state"] == checks["Second step"]["state"] == "ok"
     doctor.check_nothing_is_left()
 
@@ -97,7 +97,9 @@ def test_studies_that_nodes_do_not_share_are_named(slurm: SlurmCluster) -> None:
 def test_data_that_nodes_do_not_see_are_named(slurm: SlurmCluster) -> None:
     doctor = Doctor(slurm)
     slurm.run(slurm.login, "bash", "-c", "echo x > /tmp/train.parquet")
-    doctor.write("study.yaml", json.dumps({"trainable": "mlpf", "data": {"train": "/tmp/train.parquet"}}))
+    doctor.write(
+        "study.yaml", json.dumps({"trainable": "mlpf", "search_space": "mlpf", "data": {"train": "/tmp/train.parquet"}})
+    )
     _, checks = doctor.ask("--nodes", "0", "--study", "study.yaml")
     assert checks["Data"]["state"] == "ok"
     _, checks = doctor.ask("--nodes", "1", "--study", "study.yaml")
@@ -129,3 +131,9 @@ def test_a_job_that_does_not_start_in_time_is_cancelled(slurm: SlurmCluster) -> 
     assert code == 1 and failures(checks) == {"Job"}
     assert "did not start within" in checks["Job"]["finding"] and "--wait" in checks["Job"]["remedy"]
     assert slurm.run(slurm.login, "squeue", "-h", "-o", "%A").stdout.split() == [str(busy)]
+
+    ended = ("timeout", "-s", "TERM", "15", "raise-hpo", "doctor", "--site", "here.toml")
+    told = slurm.run(slurm.login, *ended, cwd=doctor.home, check=False)
+    assert re.search(r"job \d+ waits", told.stderr), told
+    assert slurm.run(slurm.login, "squeue", "-h", "-o", "%A").stdout.split() == [str(busy)]
+    assert [path.name for path in doctor.home.glob("studies*")] == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
+import threading
 from pathlib import Path
 
 from raise_hpo.cluster import slurm
@@ -17,7 +19,7 @@ from raise_hpo.cluster.node import LONGEST_TEMP_DIR, node_cpus, node_gpus
 from raise_hpo.drive.cluster import PREFIX
 from raise_hpo.errors import UserError
 
-_OUTSIDE = (("pypi.org", 443), ("github.com", 443))
+_OUTSIDE = ("pypi.org", "github.com")
 _OUTSIDE_SECONDS = 3.0
 _RAYS_OWN = ("raylet", "gcs_server")
 _NO_LIMIT = 2**50
@@ -136,14 +138,17 @@ def _ray_processes() -> list[str]:
 
 
 def _reaches_outside() -> bool:
-    """Whether a host on the internet takes a connection."""
-    for host, port in _OUTSIDE:
-        try:
-            with socket.create_connection((host, port), timeout=_OUTSIDE_SECONDS):
-                return True
-        except OSError:
-            continue
-    return False
+    """Whether a host on the internet takes a connection, of those that are tried at once."""
+    reached = threading.Event()
+
+    def reach(host: str) -> None:
+        with contextlib.suppress(OSError), socket.create_connection((host, 443), timeout=_OUTSIDE_SECONDS):
+            reached.set()
+
+    for host in _OUTSIDE:
+        # To look up a name may take far longer than the timeout where there is no server for it.
+        threading.Thread(target=reach, args=(host,), daemon=True).start()
+    return reached.wait(_OUTSIDE_SECONDS)
 
 
 def _ask_driver(facts: NodeFacts) -> None:
@@ -151,7 +156,7 @@ def _ask_driver(facts: NodeFacts) -> None:
 
     try:
         pynvml.nvmlInit()
-        for number in range(pynvml.nvmlDeviceGetCount()):
+        for number in _visible(int(pynvml.nvmlDeviceGetCount())):
             device = pynvml.nvmlDeviceGetHandleByIndex(number)
             memory = pynvml.nvmlDeviceGetMemoryInfo(device)
             name = pynvml.nvmlDeviceGetName(device)
@@ -159,6 +164,13 @@ def _ask_driver(facts: NodeFacts) -> None:
         pynvml.nvmlShutdown()
     except pynvml.NVMLError as error:
         facts.gpu_problem = str(error)
+
+
+def _visible(count: int) -> list[int]:
+    """The GPUs that the job may use, where it is told by their numbers; all otherwise."""
+    told = [part.strip() for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
+    known = [int(part) for part in told if part.isdecimal() and int(part) < count]
+    return known if known and len(known) == len(told) else list(range(count))
 
 
 def _trouble(*command: str) -> str:
