@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raise_hpo.api import Study, load_study, tune
+    from raise_hpo.cluster.client import connect
     from raise_hpo.study import StudySpec
     from raise_hpo.trial.trainable import Trainable
 
@@ -12,11 +13,12 @@ _HOMES = {
     "Study": "raise_hpo.api",
     "StudySpec": "raise_hpo.study",
     "Trainable": "raise_hpo.trial.trainable",
+    "connect": "raise_hpo.cluster.client",
     "load_study": "raise_hpo.api",
     "tune": "raise_hpo.api",
 }
 
-__all__ = ["Study", "StudySpec", "Trainable", "load_study", "tune"]
+__all__ = ["Study", "StudySpec", "Trainable", "connect", "load_study", "tune"]
 __version__ = "0.1.0"
 
 

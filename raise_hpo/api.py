@@ -76,7 +76,7 @@ def tune(
     """
     from raise_hpo.session import Session
 
-    session = Session.start(_spec(study, trainable), name=name, trainable=trainable, slots=slots)
+    session = Session.start(read_spec(study, trainable), name=name, trainable=trainable, slots=slots)
     session.run()
     return Study(session.folder)
 
@@ -90,7 +90,12 @@ def load_study(reference: str | None = None) -> Study:
     return Study(find_study(reference))
 
 
-def _spec(study: str | Path | Mapping[str, Any] | StudySpec, trainable: type | None) -> StudySpec:
+def read_spec(study: str | Path | Mapping[str, Any] | StudySpec, trainable: type | None) -> StudySpec:
+    """The study that a file, a name, a mapping or a `StudySpec` gives; a class tells its name and search space.
+
+    Raises:
+        UserError: It is not valid.
+    """
     if isinstance(study, StudySpec):
         return study
     if isinstance(study, Mapping):

@@ -125,9 +125,14 @@ def _diverged(trial: Trial) -> bool:
 
 
 def _seconds(trial: Trial) -> float:
-    """Mean seconds of a trial's epochs: measured by its worker, or else between its reports."""
-    measured = [metrics["seconds"] for metrics in trial.metrics.values() if "seconds" in metrics]
-    times = list(trial.times.values())
+    """Mean seconds of a trial's epochs, as long as it had the workers that it started with.
+
+    They are measured by its worker, or else between its reports.
+    """
+    grown = next((stay.epoch for stay in trial.stays if stay.workers != trial.stays[0].workers), trial.epoch)
+    started = [metrics for epoch, metrics in trial.metrics.items() if epoch <= grown]
+    measured = [metrics["seconds"] for metrics in started if "seconds" in metrics]
+    times = [time for epoch, time in trial.times.items() if epoch <= grown]
     between = [after - before for before, after in pairwise(times)]
     known = measured or between
     return float(np.mean(known)) if known else math.nan

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from raise_hpo.budget import BudgetWatch
+from raise_hpo.elastic import Places
 from raise_hpo.history import ENDED, Config, Decision, History, Trial
 from raise_hpo.journal import Event
 from raise_hpo.predict import make_stopper
@@ -32,9 +34,10 @@ INFRASTRUCTURE = ("killed", "lost")
 
 @dataclass(frozen=True)
 class Run:
-    """Run this trial on a free slot: from its checkpoint if it has one, else from the start."""
+    """Run this trial with so many workers: from its checkpoint if it has one, else from the start."""
 
     trial: Trial
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class DecisionCore:
         self.budget = BudgetWatch(study, self.history, clock)
         self._log_events = log
         self._default = default if study.default else None
-        self._out: set[int] = set()
+        self.places = Places(study, self.history, self.scheduler.rungs)
         self._waiting_numbers: list[int] = []
         self._exhausted = False
         self._pending: list[Event] = []
@@ -85,47 +88,83 @@ class DecisionCore:
 
     # The study
 
-    def begin(self, name: str, slots: int, versions: Mapping[str, str]) -> None:
-        """A new study starts, with so many trials at a time."""
-        self._log(
-            {"event": "study", "name": name, "study": self.study.resolved(), "versions": dict(versions), "slots": slots}
-        )
+    def begin(self, name: str, slots: int, versions: Mapping[str, str], places: int | None = None) -> None:
+        """A new study starts, with so many trials at a time as they start, or so many workers."""
+        study, room = self.study.resolved(), self._room(slots, places)
+        self._log({"event": "study", "name": name, "study": study, "versions": dict(versions), **room})
 
-    def go_on(self, slots: int) -> None:
+    def go_on(self, slots: int, places: int | None = None) -> None:
         """A driver takes the study up again: what was running waits for a slot, what was left undecided is decided."""
-        self._log({"event": "resumed", "slots": slots})
+        self._log({"event": "resumed", **self._room(slots, places)})
         for trial in self.history.trials:
             if trial.state not in ENDED and trial.epoch and trial.epoch not in trial.decisions:
                 self._settle(trial)
 
-    def has_capacity(self, slots: int, nodes: Sequence[str]) -> None:
-        """So many trials can run at a time now, on these nodes; journaled if that is news."""
-        known = self.history.nodes
-        if slots == self.history.slots and known == list(nodes):
+    def _room(self, slots: int, places: int | None) -> dict[str, int]:
+        """How many trials and, where their workers change, how many workers can run at a time."""
+        if not self.places.elastic:
+            return {"slots": slots}
+        return {"slots": slots, "places": slots * self.study.resources.starting_workers if places is None else places}
+
+    def has_capacity(self, slots: int, nodes: Sequence[str], places: int | None = None) -> None:
+        """So many trials and workers can run at a time now, on these nodes; journaled if that is news."""
+        known, room = self.history.nodes, self._room(slots, places)
+        same = slots == self.history.slots and room.get("places", self.history.places) == self.history.places
+        if same and known == list(nodes):
             return
         lost, joined = ([], []) if known is None else (sorted({*known} - {*nodes}), sorted({*nodes} - {*known}))
-        self._log({"event": "capacity", "slots": slots, "nodes": list(nodes), "lost": lost, "joined": joined})
+        self._log({"event": "capacity", **room, "nodes": list(nodes), "lost": lost, "joined": joined})
 
     def exclude(self, node: str, why: str) -> None:
         """A node gets no trials any more."""
         self._log({"event": "excluded", "node": node, "why": why})
+
+    def wanted(self) -> int:
+        """How many trials could run at once now if there were slots for all.
+
+        Of paused trials one is counted, as which of them will go on shows only when a slot asks for one.
+        """
+        states = [trial.state for trial in self.history.trials]
+        on = states.count("running") + states.count("waiting")
+        if self.budget.spent():
+            return on
+        return on + ("paused" in states) + self._new_trials_left()
+
+    def _new_trials_left(self) -> int:
+        if not self._trials_left() or (self.history.trials and not self.scheduler.has_room()):
+            return 0
+        trials = self.study.budget.trials
+        return sys.maxsize if trials is None else trials - self.history.suggested
 
     def stop(self, state: str, why: str) -> None:
         """The driver stops: ``stopped`` (on request), ``interrupted`` or ``failed``; each can be resumed."""
         self._log({"event": "stopped", "state": state, "why": why})
 
     def next(self) -> Run | Wait | Done:
-        """What a free slot should do: go on with a waiting trial, resume a paused one, start a new one, or nothing."""
+        """What a free slot should do: go on with a waiting trial, resume a paused one, start a new one, or nothing.
+
+        Where trials may have several numbers of workers, the first one that waits is the next to run, and nothing
+        starts before it has its places: smaller ones that came later would keep it waiting for good.
+        """
+        if not self.places.fit(1):
+            return Wait()
         waiting = self._waiting()
         if waiting is None and not self.budget.spent():
             waiting = self._choose() or (self._choose() if self._runs_out() else None)
         if waiting is not None:
-            self._out.add(waiting.number)
-            return Run(waiting)
-        if self._out:
+            return self._run(waiting)
+        if self.places or not (self.places.starting() or self.budget.spent() or not self._trials_left()):
             return Wait()
         self._finish()
         return Done()
+
+    def _run(self, trial: Trial) -> Run | Wait:
+        """Run a trial as soon as its places are free."""
+        workers = self.places.workers(trial)
+        if not self.places.fit(workers):
+            return Wait()
+        self.places.hold(trial.number, workers)
+        return Run(trial, workers)
 
     def _choose(self) -> Trial | None:
         """What the scheduler wants to go on with, else a new trial."""
@@ -147,7 +186,7 @@ class DecisionCore:
         """The first trial that waits for a slot."""
         while self._waiting_numbers:
             trial = self.history.trials[self._waiting_numbers[0]]
-            if trial.state == "waiting" and trial.number not in self._out:
+            if trial.state == "waiting" and trial.number not in self.places:
                 return trial
             heapq.heappop(self._waiting_numbers)
         return None
@@ -162,7 +201,16 @@ class DecisionCore:
         resumed = self.scheduler.resume()
         if resumed is not None:
             number, why = resumed
-            self._log(_decided(self.history.trials[number], Decision("resume", why)))
+            trial = self.history.trials[number]
+            self._log(_decided(trial, self._grown(trial, Decision("resume", why))))
+
+    def _grown(self, trial: Trial, decision: Decision) -> Decision:
+        """The decision to go on, with more workers if it is time for them."""
+        growth = self.places.growth(trial)
+        if growth is None:
+            return decision
+        action: Literal["grow", "resume"] = "grow" if decision.action == "continue" else "resume"
+        return Decision(action, f"{decision.why}; {growth.why}", workers=growth.workers)
 
     def _inherit(self) -> Trial | None:
         """A new trial that goes on from another one's checkpoint, if the scheduler wants one."""
@@ -176,7 +224,7 @@ class DecisionCore:
 
     def _suggest(self) -> Trial | None:
         """A new trial: of the default configuration, which comes first, of an earlier study's or the searcher's."""
-        if not self._trials_left():
+        if not self._trials_left() or not self.places.starting():
             return None
         number = len(self.history.trials)
         if number == 0 and self._default is not None:
@@ -262,6 +310,11 @@ class DecisionCore:
         self._flush()
         return decision
 
+    def handed_back(self, number: int, why: str) -> None:
+        """A running trial leaves its slot after a checkpoint and waits for another one; nothing was decided of it."""
+        trial = self.history.trials[number]
+        self._log({"event": "handed_back", "trial": number, "epoch": trial.epoch, "why": why})
+
     def failed(self, number: int, kind: str, cause: str) -> bool:
         """A trial broke; True if it is to be tried again, because its configuration is not to blame."""
         trial = self.history.trials[number]
@@ -282,6 +335,11 @@ class DecisionCore:
 
     def _judge(self, trial: Trial) -> Decision:
         """What becomes of a trial after its last report; its history and the scheduler know of the report already."""
+        decision = self._fate(trial)
+        return self._grown(trial, decision) if decision.action == "continue" else decision
+
+    def _fate(self, trial: Trial) -> Decision:
+        """Whether a trial goes on."""
         if trial.epoch >= self.study.max_epochs:
             return Decision("stop", f"all {self.study.max_epochs} epochs are done")
         spent = self.budget.spent()
@@ -334,9 +392,12 @@ class DecisionCore:
         kind = event["event"]
         if kind == "resumed":
             self._waiting_numbers = [trial.number for trial in self.history.trials if trial.state == "waiting"]
+            self.places.release_all()
+        if kind == "started":
+            self.places.hold(event["trial"], event["workers"])
         if kind == "exhausted":
             self.scheduler.on_exhausted()
-        if kind not in ("suggested", "reported", "decided", "finished", "failed"):
+        if kind not in ("suggested", "reported", "decided", "finished", "failed", "handed_back"):
             return
         trial = self.history.trials[event["trial"]]
         if kind == "suggested":
@@ -352,8 +413,9 @@ class DecisionCore:
             self.scheduler.on_predicted(trial.number, *event["predicted"])
         if trial.state in ENDED:
             self.scheduler.on_end(trial.number)
-        if trial.state not in ("running", "waiting") or kind == "failed":
-            self._out.discard(trial.number)
+        left = kind in ("failed", "handed_back") or event.get("decision") == "grow"
+        if left or trial.state not in ("running", "waiting"):
+            self.places.release(trial.number)
         if trial.state == "waiting":
             heapq.heappush(self._waiting_numbers, trial.number)
 
@@ -372,6 +434,7 @@ def _decided(trial: Trial, decision: Decision) -> Event:
         "decision": decision.action,
         "why": decision.why,
         **({"predicted": list(decision.predicted)} if decision.predicted else {}),
+        **({"workers": decision.workers} if decision.workers else {}),
     }
 
 

@@ -66,6 +66,21 @@ class StudyFolder:
         return self.path / "logs"
 
     @property
+    def driver_log(self) -> Path:
+        """The tracebacks of what ended a driver on a cluster."""
+        return self.logs / "driver.log"
+
+    @property
+    def submitted(self) -> Path:
+        """How the study was submitted to a cluster; there only if it was."""
+        return self.path / "submitted.json"
+
+    @property
+    def trainable(self) -> Path:
+        """The pickled class of a trainable that a client has defined; there only if it cannot be imported by name."""
+        return self.path / "trainable.pkl"
+
+    @property
     def earlier(self) -> Path:
         """The learning curves of earlier studies that this one began from."""
         return self.path / "earlier"
@@ -74,6 +89,11 @@ class StudyFolder:
     def stop_request(self) -> Path:
         """Its presence asks the driver to stop after the running epochs."""
         return self.path / "stop"
+
+    @property
+    def hand_back(self) -> Path:
+        """Its presence asks slots for a checkpoint after each epoch: some of them are to be handed back."""
+        return self.path / "hand-back"
 
     @property
     def jobs(self) -> Path:

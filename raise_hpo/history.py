@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from raise_hpo.journal import Event
 from raise_hpo.pareto import first_front
+from raise_hpo.workers import from_rung
 
 TrialState = Literal["waiting", "running", "paused", "finished", "stopped", "failed"]
 ENDED: tuple[TrialState, ...] = ("finished", "stopped", "failed")
@@ -18,14 +19,16 @@ Config = dict[str, Any]
 
 @dataclass
 class Decision:
-    """What becomes of a trial after a report: ``continue``, ``pause``, ``stop`` or (of a paused one) ``resume``.
+    """What becomes of a trial after a report: ``continue``, ``grow``, ``pause``, ``stop`` or, once paused, ``resume``.
 
-    A stop by prediction knows the epoch and the loss that were predicted.
+    A trial that grows ends its stay and goes on in one with more workers. A stop by prediction knows the epoch and the
+    loss that were predicted.
     """
 
-    action: Literal["continue", "pause", "stop", "resume"]
+    action: Literal["continue", "grow", "pause", "stop", "resume"]
     why: str
     predicted: tuple[int, float] | None = None
+    workers: int | None = None
 
 
 @dataclass
@@ -58,6 +61,7 @@ class Trial:
         checkpoint: Epoch and path (relative to the study's folder) of the last checkpoint.
         parent: The trial from whose checkpoint this one starts, and at which epoch; None unless it is an heir.
         inherits: Whether `checkpoint` is the parent's still.
+        workers: The number of workers that was decided last; None while it is that of the study file.
     """
 
     number: int
@@ -74,6 +78,7 @@ class Trial:
     stays: list[Stay] = field(default_factory=list)
     checkpoint: tuple[int, str] | None = None
     attempt: int = 1
+    workers: int | None = None
     failure: tuple[str, str] | None = None
 
     @property
@@ -115,6 +120,8 @@ class History:
         exhausted: How many trials were suggested when no new ones were to come; None as long as there are.
         heirs: How many trials started from another one's checkpoint.
         sharing: For each checkpoint's path how many trials have it for their last one.
+        slots: Trials at a time, with the workers that they start with.
+        places: Workers at a time.
         nodes: The nodes of the cluster as last told; None where nobody told.
         excluded: Nodes that got no trials any more, and why.
         seconds: Time that a driver was at work, over all sessions.
@@ -138,9 +145,10 @@ class History:
         self.decisions: Counter[str] = Counter()
         self.sessions: list[list[float]] = []
         self.slots = 1
+        self.places = 1
         self.nodes: list[str] | None = None
         self.excluded: dict[str, str] = {}
-        self._slot_seconds = 0.0
+        self._place_seconds = 0.0
         self.last_seq = -1
         for event in events:
             self.apply(event)
@@ -208,18 +216,18 @@ class History:
         }
 
     def busy_fraction(self) -> float:
-        """Share of the slots' time in which a trial was on them, building or training (0-1)."""
+        """Share of the places' time in which a trial was on them, building or training (0-1)."""
         stays = [stay for trial in self.trials for stay in trial.stays]
-        busy = sum(stay.ended - stay.began for stay in stays)
-        return min(1.0, busy / self._slot_seconds) if self._slot_seconds > 0 else 0.0
+        busy = sum((stay.ended - stay.began) * stay.workers for stay in stays)
+        return min(1.0, busy / self._place_seconds) if self._place_seconds > 0 else 0.0
 
     def apply(self, event: Event) -> None:
         """Take one event into account."""
-        slots = self.slots
+        places = self.places
         getattr(self, f"_on_{event['event']}")(event)
         self.last_seq = event.get("seq", self.last_seq + 1)
         if self.sessions and "time" in event:
-            self._slot_seconds += max(0.0, event["time"] - self.sessions[-1][1]) * slots
+            self._place_seconds += max(0.0, event["time"] - self.sessions[-1][1]) * places
             self.sessions[-1][1] = event["time"]
 
     def _on_study(self, event: Event) -> None:
@@ -234,9 +242,16 @@ class History:
 
     def _begin_session(self, event: Event) -> None:
         self.state, self.why = "running", ""
-        self.slots, self.nodes = event.get("slots", self.slots), None
+        self._have_slots(event)
+        self.nodes = None
         time = event.get("time", 0.0)
         self.sessions.append([time, time])
+
+    def _have_slots(self, event: Event) -> None:
+        """How many trials and workers can run now; where trials have a fixed number, only the former is told."""
+        self.slots = event.get("slots", self.slots)
+        written = self.study.get("resources", {}).get("workers", 1)
+        self.places = event.get("places", self.slots * from_rung(written, 0))
 
     def _on_suggested(self, event: Event) -> None:
         self.trials.append(
@@ -298,10 +313,13 @@ class History:
 
     def _on_decided(self, event: Event) -> None:
         trial = self.trials[event["trial"]]
-        decision = Decision(event["decision"], event["why"])
+        decision = Decision(event["decision"], event["why"], workers=event.get("workers"))
         trial.decisions[event["epoch"]] = decision
         self.decisions[decision.action] += 1
-        following: dict[str, TrialState] = {"pause": "paused", "stop": "stopped", "resume": "waiting"}
+        following: dict[str, TrialState] = {
+            "pause": "paused", "stop": "stopped", "resume": "waiting", "grow": "waiting",
+        }  # fmt: skip
+        trial.workers = decision.workers or trial.workers
         trial.state = following.get(decision.action, trial.state)
 
     def _on_finished(self, event: Event) -> None:
@@ -327,10 +345,16 @@ class History:
         self.exhausted = self.suggested
 
     def _on_capacity(self, event: Event) -> None:
-        self.slots, self.nodes = event["slots"], list(event["nodes"])
+        self._have_slots(event)
+        self.nodes = list(event["nodes"])
 
     def _on_excluded(self, event: Event) -> None:
         self.excluded[event["node"]] = event["why"]
+
+    def _on_handed_back(self, event: Event) -> None:
+        trial = self.trials[event["trial"]]
+        trial.state = "waiting"
+        self._touch(trial, event)
 
     def _on_stopped(self, event: Event) -> None:
         self.state, self.why = event["state"], event["why"]

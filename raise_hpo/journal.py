@@ -23,7 +23,7 @@ Event = dict[str, Any]
 
 EVENTS = (
     "study", "suggested", "started", "reported", "checkpointed", "decided", "finished", "failed", "guarded",
-    "exhausted", "stopped", "resumed", "capacity", "excluded",
+    "exhausted", "stopped", "resumed", "capacity", "excluded", "handed_back",
 )  # fmt: skip
 
 _CRC = ',"crc":"'

@@ -149,7 +149,7 @@ class Measurement:
     def _over_slots(self) -> None:
         from raise_hpo.slot_scaling import run_with
 
-        fits = 0 if self.simulated else self.places // self.study.resources.workers
+        fits = 0 if self.simulated else self.places // self.study.resources.starting_workers
         last: StudyFolder | None = None
         for count in [count for count in self.slots if count <= fits]:
             self.say(f"running the study with {count} slot(s)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +41,7 @@ class View(Protocol):
         """Time has passed."""
 
 
+Limit = Callable[[int, int], int]
 ViewMaker = Callable[[Callable[[], History], str], AbstractContextManager[View]]
 
 
@@ -65,9 +67,11 @@ class Session:
         study: The study.
         folder: Its folder.
         trainable: The trainable's class.
-        slots: Trials at a time; as many as fit if None.
+        slots: Trials at a time, as they start; as many as fit if None.
         view: Makes what shows the study.
         ray: The Ray to run on, which may lose and gain nodes; a private one on this machine if None.
+        limit: On a shared cluster, how many slots the study may use, once a second, given how many fit and how many
+            trials it could run.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Session:
         slots: int | None = None,
         view: ViewMaker = no_view,
         ray: StudyRay | None = None,
+        limit: Limit | None = None,
     ) -> None:
         self.study = study
         self.folder = folder
@@ -87,6 +92,7 @@ class Session:
         self.ray = ray
         self.exclude: Callable[[str, str], None] = lambda node, why: None
         self._stop_asked: str | None = None
+        self.limit = limit
         self.default: Config | None = default_config(study, trainable)
         self.earlier: tuple[CurveTable, ...] = ()
 
@@ -102,7 +108,7 @@ class Session:
                 taken.
         """
         found = checked_trainable(study, trainable)
-        folder, earlier = _set_up(study, name)
+        folder, earlier = set_up(study, name)
         session = cls(study, folder, found, slots, view)
         session.earlier = earlier
         return session
@@ -115,14 +121,14 @@ class Session:
             UserError: As for `start`.
         """
         checked_trainable(study, None)
-        folder, _ = _set_up(study, name)
+        folder, _ = set_up(study, name)
         folder.jobs.mkdir()
         return folder
 
     @classmethod
     def take_up(
         cls, folder: StudyFolder, trainable: type | None = None, slots: int | None = None, view: ViewMaker = no_view,
-        ray: StudyRay | None = None,
+        ray: StudyRay | None = None, limit: Limit | None = None,
     ) -> Session:  # fmt: skip
         """A study that was prepared, or stopped, interrupted or killed: from its study file or its journal.
 
@@ -132,7 +138,7 @@ class Session:
         """
         if not folder.begun and folder.study_file.is_file():
             study = load_study_file(str(folder.study_file))
-            session = cls(study, folder, checked_trainable(study, trainable), slots, view, ray)
+            session = cls(study, folder, checked_trainable(study, trainable), slots, view, ray, limit)
             session.earlier = kept_earlier(folder, len(study.warm_start))
             return session
         history = folder.history()
@@ -141,7 +147,7 @@ class Session:
                 f"study {folder.name} is finished ({history.why}); see it with 'raise-hpo report {folder.name}'"
             )
         study = StudySpec.model_validate(history.study)
-        session = cls(study, folder, checked_trainable(study, trainable), slots, view, ray)
+        session = cls(study, folder, checked_trainable(study, trainable), slots, view, ray, limit)
         session.earlier = kept_earlier(folder, len(study.warm_start))
         return session
 
@@ -177,6 +183,7 @@ class Session:
         self.folder.stop_request.unlink(missing_ok=True)
         if self._stop_asked:
             self.request_stop(self._stop_asked)
+        self.folder.hand_back.unlink(missing_ok=True)
         views: list[View] = []
 
         def log(events: list[Event]) -> None:
@@ -218,19 +225,19 @@ class Session:
         with self.ray or LocalRay() as ray, _terminated_is_interrupted():
             from raise_hpo.drive.ray_tune import RayTuneDriver
 
-            slots = self._capacity().slots
-            if slots < 1:
+            if self._capacity().slots < 1:
                 raise UserError(_too_big(self.study.resources))
+            found = self._allowed(core)
             if again:
-                core.go_on(slots)
+                core.go_on(found.slots, found.places)
             else:
-                core.begin(self.folder.name, slots, versions())
+                core.begin(self.folder.name, found.slots, versions(), found.places)
             tracker.start()
             driver = RayTuneDriver(
-                core, self.folder.path.resolve(), ray.storage, slots,
-                trainable=self.trainable if self.trainable.__module__ == "__main__" else None,
+                core, self.folder.path.resolve(), ray.storage, found.slots,
+                trainable=self.trainable if self._has_no_name else None,
                 stop_requested=every_second(self._is_to_stop), each_turn=view.refresh,
-                capacity=self._capacity if self.ray else None, exclude=self.exclude,
+                capacity=(lambda: self._allowed(core)) if self.ray else None, exclude=self.exclude,
             )  # fmt: skip
             driver.run()
         self._close(core, "stopped", self._stop_reason())
@@ -243,8 +250,24 @@ class Session:
         from raise_hpo.drive.cluster import find_capacity
 
         resources = self.study.resources
-        found = find_capacity(resources.workers, resources.cpus, resources.gpus)
-        return replace(found, slots=min(found.slots, self.slots or found.slots))
+        found = find_capacity(resources.starting_workers, resources.cpus, resources.gpus)
+        return found if self.slots is None else self._at_most(self.slots, found)
+
+    def _allowed(self, core: DecisionCore) -> Capacity:
+        """What the cluster can run of this study now, other studies considered."""
+        found = self._capacity()
+        return self._at_most(self.limit(found.slots, core.wanted()), found) if self.limit else found
+
+    def _at_most(self, slots: int, found: Capacity) -> Capacity:
+        """So many trials, as they start, or as many as fit."""
+        if slots >= found.slots:
+            return found
+        return replace(found, slots=slots, places=slots * self.study.resources.starting_workers)
+
+    @property
+    def _has_no_name(self) -> bool:
+        """Whether workers cannot import the trainable: it was defined in a script, a notebook or on another machine."""
+        return self.trainable.__module__ == "__main__" or self.trainable.__module__ not in sys.modules
 
     def _stop_reason(self) -> str:
         """What the one who asked for the stop gave as a reason."""
@@ -263,10 +286,15 @@ class Session:
             sweep(self.folder, history, self.study.checkpoints.keep)
             write_report(self.folder)
         self.folder.stop_request.unlink(missing_ok=True)
+        self.folder.hand_back.unlink(missing_ok=True)
 
 
-def _set_up(study: StudySpec, name: str | None) -> tuple[StudyFolder, tuple[CurveTable, ...]]:
-    """Make a new study's folder with its study file and the curves of earlier studies."""
+def set_up(study: StudySpec, name: str | None) -> tuple[StudyFolder, tuple[CurveTable, ...]]:
+    """Make a new study's folder with its study file and the curves of earlier studies.
+
+    Raises:
+        UserError: An earlier study cannot be used, or the name is taken.
+    """
     earlier = load_earlier(study)
     folder = new_study_folder(name or study.name, numbered=name is None)
     folder.study_file.write_text(study.to_yaml())
@@ -300,8 +328,9 @@ def _too_big(resources: Any) -> str:
 
     has = ray.cluster_resources()
     return (
-        f"resources ask for {resources.workers} worker(s) of {resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s) "
-        f"a trial, and there are {has.get('CPU', 0):g} CPU(s) and {has.get('GPU', 0):g} GPU(s)"
+        f"resources ask for {resources.starting_workers} worker(s) of {resources.cpus:g} CPU(s) and "
+        f"{resources.gpus:g} GPU(s) a trial, and there are {has.get('CPU', 0):g} CPU(s) and "
+        f"{has.get('GPU', 0):g} GPU(s)"
     )
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from raise_hpo.curves import CurveTable
 from raise_hpo.decide import DecisionCore
-from raise_hpo.drive.simulator import Simulator, VirtualClock
+from raise_hpo.drive.simulator import Costs, Simulator, VirtualClock
 from raise_hpo.history import Config
 from raise_hpo.journal import Event
 from raise_hpo.study import StudySpec
 
 SPACE = {"lr": "loguniform(1e-4, 1e-1)", "layers": "randint(1, 5)"}
 DEFAULT = {"lr": 0.0005, "layers": 1}
+NOTHING = Costs()
 
 
 def spec(**changes: Any) -> StudySpec:
@@ -46,15 +47,20 @@ def simulator(
     start: float = 0.0,
     default: Config | None = DEFAULT,
     earlier: Sequence[CurveTable] = (),
+    slot_workers: int | None = None,
+    costs: Costs = NOTHING,
+    seed: int = 0,
 ) -> Simulator:
     """A simulator whose core logs to `events` and has `before` behind it."""
     clock = VirtualClock(start)
     core = DecisionCore(study, events.extend, default, clock=clock, events=before or [], earlier=earlier)
+    starting = study.resources.starting_workers
+    places = slots * (slot_workers or starting)
     if before:
-        core.go_on(slots)
+        core.go_on(places // starting, places)
     else:
-        core.begin("simulated", slots, {})
-    return Simulator(core, curve, slots, clock)
+        core.begin("simulated", places // starting, {}, places)
+    return Simulator(core, curve, slots, clock, costs=costs, seed=seed, slot_workers=slot_workers)
 
 
 def killed_and_resumed(study: StudySpec, rng: random.Random, reports: range, **how: Any) -> list[Event]:

@@ -56,7 +56,13 @@ def studies(draw):
         "stopper": st.sampled_from(STOPPERS),
         "max_epochs": st.integers(4, 500),
         "budget": st.sampled_from([{"trials": 3}, {"hours": 0.5}, {"epochs": 7, "hours": 2}]),
-        "resources": st.sampled_from([{"workers": 2}, {"gpus": 0.5, "precision": "bf16", "lr_scaling": "sqrt"}]),
+        "resources": st.sampled_from(
+            [
+                {"workers": 2},
+                {"survivors": 4, "batch": "joint"},
+                {"gpus": 0.5, "precision": "bf16", "lr_scaling": "sqrt"},
+            ]
+        ),
         "config": mappings.map(lambda config: {f"fixed.{key}": value for key, value in config.items()}),
         "data": mappings,
         "default": st.booleans(),
@@ -145,6 +151,37 @@ def test_a_study_cannot_be_changed():
             {"resources": {"lr_scaling": "lin"}},
             "resources.lr_scaling is 'lin', did you mean 'linear'? valid: off, linear, sqrt",
         ),
+        (
+            {"resources": {"workers": {"rung 0": 2, "rung 1": 3}}},
+            "resources.workers.rung 1 is 3, but must be a multiple of the 2 workers before",
+        ),
+        (
+            {"resources": {"workers": {"rung 1": 2}}, "scheduler": "none"},
+            "resources.workers has rung 1, but scheduler none has no rungs; valid: workers: 1 for instance, or",
+        ),
+        (
+            {"resources": {"workers": {"rung 5": 2}}, "scheduler": {"asha": {"min_epochs": 3}}},
+            "resources.workers has rung 5; valid: rung 0 to rung 4, as scheduler asha has its rungs after the ep",
+        ),
+        ({"resources": {"workers": {"rung 1": 0}}}, "resources.workers.rung 1 is 0, but must be a whole number of at"),
+        (
+            {"resources": {"workers": {"rang 1": 2}}},
+            "resources.workers.rang 1 is an unknown key, valid: rung 0 (the start",
+        ),
+        ({"resources": {"workers": {}}}, "resources.workers is {}, but must be a whole number of at least"),
+        ({"resources": {"workers": "two"}}, "resources.workers is 'two', but must be a whole number of at least 1, or"),
+        (
+            {"resources": {"workers": 4, "survivors": 2}},
+            "resources.survivors is 2, but must be at least 4, the most of workers",
+        ),
+        (
+            {"resources": {"batch": "jiont"}},
+            "resources.batch is 'jiont', did you mean 'joint'? valid: per_worker, joint",
+        ),
+        (
+            {"resources": {"batch": "joint", "lr_scaling": "linear"}},
+            "resources.lr_scaling is 'linear', but must be off, because with batch: joint the joint batch does not",
+        ),
         ({"config": {"lr": 1}}, "config.lr is fixed, but the search space has lr"),
         ({"config": {"seed": {"x": 1}}}, "config.seed.x is fixed, but the search space has seed"),
         ({"config": [1]}, "config is [1], but must be a mapping"),
@@ -169,6 +206,15 @@ def test_a_missing_key_and_a_bad_space_are_told():
         StudySpec(trainable="mlpf", search_space={"lr": "uniform(1, 0)"})
     with pytest.raises(StudyError, match="must be a mapping"):
         StudySpec.model_validate("mlpf")
+
+
+def test_workers_by_rung_are_put_in_order_and_begin_with_one():
+    study = StudySpec(**SMALL, scheduler="asha", resources={"workers": {"rung 2": 4, "rung 1": 2}, "survivors": 8})
+    assert study.resources.workers == {"rung 0": 1, "rung 1": 2, "rung 2": 4}
+    assert (study.resources.starting_workers, study.resources.elastic) == (1, True)
+    assert study.resources.told() == "rung 0: 1, rung 1: 2, rung 2: 4, survivors: 8"
+    fixed = [StudySpec(**SMALL, resources={"workers": workers}).resources for workers in (2, {"rung 0": 2})]
+    assert [(each.starting_workers, each.elastic, each.told()) for each in fixed] == [(2, False, "2")] * 2
 
 
 def test_bare_off_is_the_word(tmp_path):

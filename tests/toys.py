@@ -52,6 +52,16 @@ class Where(Line):
         return {**super().validate(), **(here if self.rank == 0 else {name: (0.0, 0.0) for name in here})}
 
 
+class Sized(Line):
+    """Reports in how many processes it trains."""
+
+    defaults: ClassVar = {**Line.defaults, "dropout": 0.0}
+
+    def validate(self) -> dict[str, Any]:
+        workers = self.sum_over_workers(torch.tensor(1.0))
+        return {**super().validate(), "workers": workers, "rate": self.optimizer.param_groups[0]["lr"]}
+
+
 class Breaks(Line):
     """Breaks in the way that the configuration says, at its second epoch."""
 

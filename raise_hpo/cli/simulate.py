@@ -18,10 +18,17 @@ def simulate(
     curves: Annotated[
         str, typer.Option(help="Recorded learning curves: a study's name or folder, or a .csv or .parquet table.")
     ],
-    slots: Annotated[str, typer.Option(help="Trials at a time; each number is simulated.")] = "4,16,96",
+    slots: Annotated[str, typer.Option(help="Trials at a time, as they start; each is simulated.")] = "4,16,96",
     schedulers: Annotated[
         str | None,
         typer.Option(metavar="A,B+C", help="Schedulers, or SEARCHER+SCHEDULER, to compare; else the study's own."),
+    ] = None,
+    workers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N|RUNG: N",
+            help="Workers to compare, on as many places: 4, or 'rung 0: 1, rung 2: 4, survivors: 8'.",
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Simulations of each; medians are shown.")] = 3,
     set_: Annotated[
@@ -35,8 +42,9 @@ def simulate(
         list[str] | None,
         typer.Option(
             metavar="NAME=NUMBER",
-            help="What is not training: start_seconds, build_seconds, reload_seconds, checkpoint_seconds, "
-            "report_seconds, failures_per_node_hour, recovery_seconds, slots_per_node, busy_watts, idle_watts.",
+            help="What is not training: start_seconds, build_seconds, group_seconds, reload_seconds, "
+            "checkpoint_seconds, report_seconds, failures_per_node_hour, recovery_seconds, slots_per_node, "
+            "parallel_efficiency, epoch_workers, busy_watts, idle_watts.",
         ),
     ] = None,
     scaling: Annotated[
@@ -54,16 +62,19 @@ def simulate(
     The study's own searcher, scheduler and budget decide. Configurations that were trained have their recorded curves,
     others modelled ones. With the curves of a study, the costs are those measured in it.
     """
-    from raise_hpo.cli.simulate_options import changed_costs, slot_counts, variants
+    from dataclasses import replace
+
+    from raise_hpo.cli.simulate_options import changed_costs, elastic_variants, slot_counts, variants
     from raise_hpo.curves import CurveTable
     from raise_hpo.drive.compare import Comparison
     from raise_hpo.drive.measured import costs_of
     from raise_hpo.study import load_study_file
 
     spec = load_study_file(study, set_ or [])
-    counts, studies = slot_counts(slots), variants(spec, schedulers)
+    counts, studies = slot_counts(slots), elastic_variants(variants(spec, schedulers), workers or [])
     table = CurveTable.read(curves)
-    costs = changed_costs(costs_of(curves), cost or [])
+    measured = costs_of(curves)
+    costs = changed_costs(replace(measured, epoch_workers=0) if epoch_seconds else measured, cost or [])
     comparison = Comparison.prepare(spec, table, costs, epoch_seconds)
     _simulate(comparison, studies, counts, seeds)
     if scaling:

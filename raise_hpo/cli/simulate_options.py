@@ -1,4 +1,4 @@
-"""What ``raise-hpo simulate`` reads from its options: schedulers, numbers of slots, costs."""
+"""What ``raise-hpo simulate`` reads from its options: schedulers, workers, numbers of slots, costs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from raise_hpo.drive.simulator import Costs
 from raise_hpo.errors import UserError, nearest
 from raise_hpo.study import StudySpec
+from raise_hpo.yaml_source import YamlError, parse_yaml
 
 
 def variants(study: StudySpec, written: str | None) -> list[StudySpec]:
@@ -29,6 +30,36 @@ def variants(study: StudySpec, written: str | None) -> list[StudySpec]:
         except UserError as error:
             raise UserError(f"--schedulers {word.strip()}: {error}") from None
     return found
+
+
+def elastic_variants(studies: list[StudySpec], written: list[str]) -> list[StudySpec]:
+    """Each study with each of the workers written as ``4`` or ``rung 0: 1, rung 2: 4, survivors: 8``.
+
+    Raises:
+        UserError: They cannot be read, or a study cannot have them.
+    """
+    if not written:
+        return studies
+    changes = [(text, _workers(text)) for text in written]
+    return [_with_workers(study, text, change) for study in studies for text, change in changes]
+
+
+def _workers(text: str) -> dict[str, Any]:
+    try:
+        value = parse_yaml(f"{{{text}}}" if ":" in text else text, "--workers").data
+    except YamlError:
+        value = text
+    if not isinstance(value, dict):
+        return {"workers": value, "survivors": None}
+    survivors = value.pop("survivors", None)
+    return {"workers": value or 1, "survivors": survivors}
+
+
+def _with_workers(study: StudySpec, text: str, change: dict[str, Any]) -> StudySpec:
+    try:
+        return study.changed(resources={**study.resources.model_dump(), **change})
+    except UserError as error:
+        raise UserError(f"--workers '{text}': {error}") from None
 
 
 def slot_counts(written: str) -> list[int]:
@@ -54,6 +85,14 @@ def counts(what: str, written: str, example: str) -> list[int]:
     return sorted({int(word) for word in written.split(",")})
 
 
+_WHOLE = (int, 1, float("inf"), "a whole number above 0")
+_VALID: dict[str, tuple[type[int] | type[float], float, float, str]] = {
+    "slots_per_node": _WHOLE,
+    "epoch_workers": _WHOLE,
+    "parallel_efficiency": (float, 0.5, 1.0, "a number from 0.5 (twice as many workers are no faster) to 1"),
+}
+
+
 def changed_costs(costs: Costs, written: list[str]) -> Costs:
     """Costs with some of them replaced, each written ``NAME=NUMBER``.
 
@@ -65,13 +104,13 @@ def changed_costs(costs: Costs, written: list[str]) -> Costs:
         name, _, value = text.partition("=")
         if name not in names:
             raise UserError(f"--cost {text}: '{name}' is unknown, {nearest(name, names)}")
-        whole = name == "slots_per_node"
+        kind, least, most, valid = _VALID.get(name, (float, 0, float("inf"), "a number, 0 or above"))
         try:
-            number = int(value) if whole else float(value)
+            number = kind(value)
         except ValueError:
             number = -1
-        if not (1 if whole else 0) <= number < float("inf"):
-            raise UserError(f"--cost {text}: must be {'a whole number above 0' if whole else 'a number, 0 or above'}")
+        if not (least <= number <= most and number < float("inf")):
+            raise UserError(f"--cost {text}: must be {valid}")
         changed: dict[str, Any] = {name: number}
         costs = replace(costs, **changed)
     return costs

@@ -40,13 +40,13 @@ def status(
 def _in_the_queue(folder: StudyFolder) -> dict[str, Any] | None:
     """What Slurm says; None if it does not answer, as at home, or if nothing was submitted after all."""
     from raise_hpo.cluster.job import submissions
-    from raise_hpo.cluster.standing import standing
+    from raise_hpo.cluster.queue import in_queue
     from raise_hpo.errors import UserError
 
     if not submissions(folder):
         return None
     try:
-        return standing(folder, folder.history())
+        return in_queue(folder, folder.history())
     except UserError as error:
         print(f"raise-hpo: {error}", file=sys.stderr)
         return None

@@ -14,7 +14,7 @@ def find_study_or_job(reference: str | None) -> StudyFolder:
     """
     if reference is None or not reference.isdecimal():
         return find_study(reference)
-    from raise_hpo.cluster.standing import find_by_job
+    from raise_hpo.cluster.queue import find_by_job
 
     try:
         return find_by_job(reference)

@@ -126,10 +126,12 @@ def drive(setting: Setting, expected: list[str], pause: Pause) -> int:
         return FINISHED
     from rich.console import Console
 
+    from raise_hpo.cluster.study_actor import ShareIfHosted
     from raise_hpo.report.live import PlainView
 
     session = Session.take_up(
         setting.study, slots=setting.slots, ray=JobRay(setting, expected),
+        limit=ShareIfHosted(setting.study.name),
         view=lambda history, name: PlainView(history, Console(soft_wrap=True), name),
     )  # fmt: skip
     session.exclude = lambda node, why: exclude(setting, node, why)

@@ -9,8 +9,8 @@ from typing import Any
 
 from raise_hpo.cluster.address import free_port
 from raise_hpo.cluster.job import Endpoint, submissions
+from raise_hpo.cluster.queue import find_by_job, running_cluster
 from raise_hpo.cluster.site import load_site
-from raise_hpo.cluster.standing import find_by_job, running_cluster
 from raise_hpo.errors import UserError
 
 _DASHBOARD = 8265

@@ -98,7 +98,7 @@ class LocalRay:
         cache.mkdir()
         os.environ.update(TUNE_SETTINGS | {NODE_CACHE: str(cache)})
         os.environ.update(_token(self.folder))
-        _forget_earlier_token()
+        forget_earlier_token()
         import ray
 
         options: dict[str, Any] = {} if self.gpus is None else {"num_gpus": self.gpus}
@@ -178,7 +178,7 @@ def ray_at_hand() -> StudyRay:
     return AttachedRay(address) if address else LocalRay()
 
 
-def _forget_earlier_token() -> None:
+def forget_earlier_token() -> None:
     """Make Ray read its settings and token anew: it does so once a process, and this may be the second study in it."""
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
@@ -221,14 +221,15 @@ def _token(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Capacity:
-    """How many trials a cluster can run at once, and the names of its nodes."""
+    """How many trials, as they start, and how many workers a cluster can run at once, and the names of its nodes."""
 
     slots: int
     nodes: tuple[str, ...]
+    places: int
 
 
 def find_capacity(workers: int, cpus: float, gpus: float) -> Capacity:
-    """What the connected cluster can run of trials of so many workers, as its nodes are now."""
+    """What the connected cluster can run of trials that start with so many workers, as its nodes are now."""
     import ray
 
     places = 0
@@ -239,7 +240,7 @@ def find_capacity(workers: int, cpus: float, gpus: float) -> Capacity:
             if gpus:
                 fits.append(_gpu_places(has.get("GPU", 0), gpus))
             places += min(fits)
-    return Capacity(places // workers, alive_nodes())
+    return Capacity(places // workers, alive_nodes(), places)
 
 
 def alive_nodes() -> tuple[str, ...]:

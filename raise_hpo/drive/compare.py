@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -77,13 +77,19 @@ class Comparison:
         return cls(study, table, costs, curves, default, correlation, notes, [], [])
 
     def simulate(self, studies: list[StudySpec], slots: list[int], seeds: int) -> Iterator[Forecast]:
-        """Simulate each study on each number of slots with each seed, one after another."""
+        """Simulate each study on each number of slots with each seed, one after another.
+
+        A slot has room for as many workers as trials start with in the study that the comparison was prepared for, and
+        the epochs' seconds are those with so many if nothing else was said.
+        """
         earlier = load_earlier(self.study)
+        room = self.study.resources.starting_workers
+        costs = replace(self.costs, epoch_workers=self.costs.epoch_workers or room)
         for study in studies:
             seeded = [study.changed(seed=study.seed + number) for number in range(seeds)]
             for count in slots:
                 for each in seeded:
-                    self.runs.append(forecast(each, self.curves, count, self.costs, self.default, earlier))
+                    self.runs.append(forecast(each, self.curves, count, costs, self.default, earlier, room))
                     yield self.runs[-1]
 
     def compare_scaling(self, slots: list[int]) -> None:
@@ -97,17 +103,17 @@ class Comparison:
         self.scaling = scaling(slots, chunk, seconds, self.costs)
 
     def medians(self) -> list[dict[str, Any]]:
-        """One row for each searcher, scheduler and number of slots: medians over the seeds."""
-        groups: dict[tuple[str, str, int], list[Forecast]] = {}
+        """One row for each searcher, scheduler, workers and number of slots: medians over the seeds."""
+        groups: dict[tuple[str, str, str, int], list[Forecast]] = {}
         for run in self.runs:
-            groups.setdefault((run.searcher, run.scheduler, run.slots), []).append(run)
+            groups.setdefault((run.searcher, run.scheduler, run.workers, run.slots), []).append(run)
         return [
             {
-                "searcher": searcher, "scheduler": scheduler, "slots": slots,
+                "searcher": searcher, "scheduler": scheduler, "workers": workers, "slots": slots,
                 "best": [_median(values) for values in zip(*[run.best for run in runs], strict=True)],
                 **{name: median(getattr(run, name) for run in runs) for name in NUMBERS},
             }
-            for (searcher, scheduler, slots), runs in groups.items()
+            for (searcher, scheduler, workers, slots), runs in groups.items()
         ]  # fmt: skip
 
     def document(self) -> dict[str, Any]:

@@ -32,15 +32,21 @@ def measured_costs(history: History) -> Costs:
     build = max(0.0, turnaround(history) or 0.0)
     starts = _first_batches(history)
     start = max(0.0, median(starts) - build) if starts else 0.0
-    return Costs(start_seconds=start, build_seconds=build, report_seconds=_report_seconds(history))
+    report = _report_seconds(history)
+    return Costs(start_seconds=start, build_seconds=build, report_seconds=report, epoch_workers=_starting(history))
+
+
+def _starting(history: History) -> int:
+    """The workers that trials started with; 0 before the first one."""
+    return next((trial.stays[0].workers for trial in history.trials if trial.stays), 0)
 
 
 def _first_batches(history: History) -> list[float]:
-    """For each slot the time from the study's start to its first batch."""
+    """For each slot the time from the study's start to its first batch; without those that were made on the way."""
     if not history.sessions:
         return []
     begin, end = history.sessions[0]
-    firsts = [stays[0][1] for stays in stays_by_slot(history).values()]
+    firsts = [stays[0][1] for stays in stays_by_slot(history).values() if stays[0][1].workers == _starting(history)]
     return [stay.first_batch - begin for stay in firsts if stay.first_batch is not None and stay.began <= end]
 
 

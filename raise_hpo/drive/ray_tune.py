@@ -19,9 +19,11 @@ from raise_hpo.decide import DecisionCore, Done, Run
 from raise_hpo.drive.blame import NodeBlame
 from raise_hpo.drive.cluster import SLOT_RESOURCE, Capacity
 from raise_hpo.drive.slot import MESSAGE, RESOURCES, SPEC, Slot
+from raise_hpo.folder import StudyFolder
 from raise_hpo.history import ENDED, Trial
 from raise_hpo.trial.spec import Began, Broke, EpochDone, TrialSpec
 
+_UNNOTICED_SECONDS = 5.0
 _LOST = "the slot's process died with its node or was killed"
 
 
@@ -32,7 +34,7 @@ class RayTuneDriver:
         core: The decision core; its log is the study's journal.
         folder: The study's folder, shared by all nodes.
         storage: A folder on this node for what Tune writes.
-        slots: Trials at a time, at first.
+        slots: Trials at a time, as they start, at first.
         trainable: The trainable, if it is a class that workers cannot import by name.
         stop_requested: Asked after each report; True ends the run there, resumable.
         each_turn: Called on every turn of Tune's loop, about ten times a second.
@@ -58,6 +60,9 @@ class RayTuneDriver:
         self._blame = NodeBlame()
         self.running: dict[str, int] = {}
         self.stopping = False
+        self.tune_controller: Any = None
+        self._asked_back = False
+        self._too_many_since: float | None = None
         self._slot_numbers: dict[str, str] = {}
         self._looked = 0.0
         self._raised: Exception | None = None
@@ -77,12 +82,10 @@ class RayTuneDriver:
             raise
 
     def _tuner(self) -> tune.Tuner:
-        resources = self.core.study.resources
-        bundles = [{SLOT_RESOURCE: 1.0}] + [_bundle(resources.cpus, resources.gpus)] * resources.workers
         # One pending trial at a time, Tune's default, would start a hundred slots one after another.
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.slots)
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(1, self.slots))
         return tune.Tuner(
-            tune.with_resources(Slot, tune.PlacementGroupFactory(bundles, strategy="PACK")),
+            tune.with_resources(Slot, _placement),
             tune_config=tune.TuneConfig(
                 search_alg=_Orders(self), scheduler=_Reports(self), num_samples=-1, reuse_actors=True
             ),
@@ -94,14 +97,42 @@ class RayTuneDriver:
 
     def turn(self) -> None:
         """What is to be done besides orders and reports: look at the cluster, refresh what is shown."""
+        self._look()
+        self.each_turn()
+
+    def _look(self) -> None:
+        """Once a second, see how many slots there are now, and follow."""
         now = time.monotonic()
         if self.capacity is not None and now - self._looked >= 1.0:
             self._looked = now
             with self.noting_what_is_raised():
                 found = self.capacity()
                 self.slots = found.slots
-                self.core.has_capacity(found.slots, found.nodes)
-        self.each_turn()
+                self.core.has_capacity(found.slots, found.nodes, found.places)
+                self._follow()
+
+    def _follow(self) -> None:
+        """Have running trials make checkpoints while there are more of them than slots, and let go of idle slots."""
+        request = StudyFolder(self.folder).hand_back
+        now = time.monotonic()
+        self._too_many_since = (self._too_many_since or now) if self._free() < 0 else None
+        # The trials of a lost node run on paper until Tune notices: nobody else is to make room for them.
+        to_ask = self._too_many_since is not None and now - self._too_many_since >= _UNNOTICED_SECONDS
+        if to_ask and not self._asked_back:
+            request.touch()
+        elif self._asked_back and not to_ask:
+            request.unlink(missing_ok=True)
+        self._asked_back = to_ask
+        if self.tune_controller is not None:
+            self.tune_controller.update_max_pending_trials(max(1, self.slots))
+            if self._free() <= 0:
+                # Tune keeps one idle slot for the next trial; on a shared cluster it is another study's by now.
+                self.tune_controller._cleanup_cached_actors(force_all=True)
+
+    def _free(self) -> int:
+        """Slots that no trial runs on, or places where trials have several numbers of workers; below 0 if too few."""
+        places = self.core.places
+        return places.free() if places.elastic else self.slots - len(self.running)
 
     # What Tune asks and tells
 
@@ -116,16 +147,20 @@ class RayTuneDriver:
 
     def order(self, tune_id: str) -> dict[str, Any] | str | None:
         """What a free slot should run: a Tune configuration, None for nothing now, or that the search is over."""
+        if not self.running:
+            # With nothing to wait for, Tune asks for orders and takes no other turns.
+            self._look()
         if self.stopping or self.stop_requested():
             self.stopping = True
             return None if self.running else str(TuneSearcher.FINISHED)
-        if len(self.running) >= self.slots:
+        # Where trials have several numbers of workers the core counts them itself.
+        if not self.core.places.elastic and len(self.running) >= self.slots:
             return None
         action = self.core.next()
         if isinstance(action, Run):
             self.running[tune_id] = action.trial.number
             resources = self.core.study.resources
-            return {SPEC: self._spec(action.trial), RESOURCES: (resources.workers, resources.cpus, resources.gpus)}
+            return {SPEC: self._spec(action.trial), RESOURCES: (action.workers, resources.cpus, resources.gpus)}
         return str(TuneSearcher.FINISHED) if isinstance(action, Done) else None
 
     def hear(self, tune_id: str, message: Began | EpochDone | Broke) -> bool:
@@ -156,7 +191,13 @@ class RayTuneDriver:
         decision = self.core.report(number, message.epoch, message.metrics, message.checkpoint, message.first_batch)
         self._prune(trial, before)
         self.stopping = self.stopping or self.stop_requested()
-        return decision.action == "continue" and not self.stopping
+        goes_on = decision.action == "continue" and not self.stopping
+        too_many = self._asked_back and self._free() < 0
+        if goes_on and too_many and message.checkpoint and message.epoch == trial.epoch:
+            why = f"more trials run, {len(self.running)}, than there are slots, {self.slots}"
+            self.core.handed_back(number, why)
+            return False
+        return goes_on
 
     def _failed(self, number: int, kind: str, cause: str) -> None:
         trial = self.core.history.trials[number]
@@ -194,6 +235,7 @@ class RayTuneDriver:
             save_at=frozenset(save_at),
             import_from=study.import_from,
             epoch_seconds=study.limits.epoch_seconds,
+            batch=study.resources.batch,
         )
 
 
@@ -230,6 +272,9 @@ class _Reports(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self.driver = driver
 
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        self.driver.tune_controller = tune_controller._tune_controller
+
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
         with self.driver.noting_what_is_raised():
             goes_on = self.driver.hear(trial.trial_id, result[MESSAGE])
@@ -252,6 +297,12 @@ class _Turn(tune.Callback):
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, as for the searcher."""
         return {}
+
+
+def _placement(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """The places of a stay; Tune hands a slot on only to one with equal places, and ends idle ones in the way."""
+    workers, cpus, gpus = config[RESOURCES]
+    return tune.PlacementGroupFactory([{SLOT_RESOURCE: 1.0}] + [_bundle(cpus, gpus)] * workers, strategy="PACK")
 
 
 def _bundle(cpus: float, gpus: float) -> dict[str, float]:

@@ -68,8 +68,9 @@ class Slot(tune.Trainable):
         assert self._group is not None
         epoch, metrics, first_batch = self._group.call("epoch", timeout=self._spec.epoch_seconds)[0]
         checkpoint = None
-        # A request to stop ends this stretch; where no checkpoint was due, the epochs since the last one would be lost.
-        if epoch in self._spec.save_at or StudyFolder(self._spec.folder).stop_request.exists():
+        # A request may end this stretch; where no checkpoint was due, the epochs since the last one would be lost.
+        folder = StudyFolder(self._spec.folder)
+        if epoch in self._spec.save_at or folder.stop_request.exists() or folder.hand_back.exists():
             checkpoint = self._spec.checkpoint_path(epoch)
             self._group.call_first("save", self._spec.folder / checkpoint)
         return EpochDone(epoch, metrics, checkpoint, first_batch)

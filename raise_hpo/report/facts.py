@@ -209,6 +209,10 @@ def failures(history: History) -> list[tuple[str, list[Trial]]]:
 
 
 def seconds_per_epoch(history: History) -> float | None:
-    """Mean time that a trial holds its slot for an epoch, building and loading included."""
-    held = sum(stay.ended - stay.began for trial in history.trials for stay in trial.stays)
-    return held / history.epochs if history.epochs else None
+    """Mean time that a trial holds its slot for an epoch, building and loading included.
+
+    A trial that has grown counts as holding as many slots as it has workers for those that it started with.
+    """
+    stays = [stay for trial in history.trials for stay in trial.stays]
+    held = sum((stay.ended - stay.began) * stay.workers for stay in stays)
+    return held / (stays[0].workers * history.epochs) if stays and history.epochs else None

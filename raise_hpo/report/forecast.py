@@ -33,25 +33,37 @@ def forecast_words(document: dict[str, Any]) -> RenderableType:
     if document["scaling"]:
         parts += [Text("\nTrials that take turns, when they load again on another slot (cold) and when not (warm)")]
         parts += [_scaling(document["scaling"])]
-    return Group(*parts, *[Text(note) for note in [_costs(document["costs"]), *document["notes"]]])
+    notes = [_costs(document["costs"], _is_elastic(document)), *document["notes"]]
+    return Group(*parts, *[Text(note) for note in notes])
+
+
+def _is_elastic(document: dict[str, Any]) -> bool:
+    """Whether trials have several numbers of workers in any of the studies, or from study to study."""
+    told = {row["workers"] for row in document["medians"]}
+    return len(told) > 1 or any(":" in workers for workers in told)
 
 
 def _forecasts(document: dict[str, Any]) -> Table:
     # On a narrow terminal, of 100 columns or so, the names fold and no figure is cut.
     table = _plain_table()
     table.add_column("algorithm", min_width=9, overflow="fold")
+    several = len({row["workers"] for row in document["medians"]}) > 1
+    if several:
+        table.add_column("workers", overflow="fold")
     powered = any(row["kwh"] for row in document["medians"])
     _add_figures(table, "slots", *[f"best\nat {share}" for share in _SHARES], "wall time", "node-\nhours")
     _add_figures(table, *(["energy\n(kWh)"] if powered else []), "idle", "trials", "epochs")
     before = None
     for row in document["medians"]:
         algorithm = f"{row['searcher']} + {row['scheduler']}"
+        names = [algorithm, row["workers"]] if several else [algorithm]
         table.add_row(
-            algorithm if algorithm != before else "", str(row["slots"]), *[number(value, 5) for value in row["best"]],
+            *[name if names != before else "" for name in names], str(row["slots"]),
+            *[number(value, 5) for value in row["best"]],
             duration(row["seconds"]), number(row["node_hours"], 3), *([number(row["kwh"], 3)] if powered else []),
             percent(row["idle"]), number(float(row["trials"])), number(float(row["epochs"]), 6),
         )  # fmt: skip
-        before = algorithm
+        before = names
     return table
 
 
@@ -76,15 +88,18 @@ def _scaling(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _costs(costs: dict[str, Any]) -> str:
+def _costs(costs: dict[str, Any], elastic: bool) -> str:
     named = {
-        "start_seconds": "start", "build_seconds": "building a model", "reload_seconds": "loading on another slot",
+        "start_seconds": "start", "build_seconds": "building a model",
+        "group_seconds": "starting other workers", "reload_seconds": "loading on another slot",
         "checkpoint_seconds": "a checkpoint", "report_seconds": "a report", "recovery_seconds": "replacing a node",
     }  # fmt: skip
     words = [f"{words} {duration(costs[name])}" for name, words in named.items() if costs[name]]
     if costs["failures_per_node_hour"]:
         words.append(f"{number(costs['failures_per_node_hour'])} losses a node and hour")
     words.append(f"{counted(costs['slots_per_node'], 'slot')} a node")
+    if elastic:
+        words.append(f"twice the workers {number(2 * costs['parallel_efficiency'])} times as fast")
     if costs["busy_watts"] or costs["idle_watts"]:
         words.append(f"{number(costs['busy_watts'])} W a busy node and {number(costs['idle_watts'])} W an idle one")
     else:

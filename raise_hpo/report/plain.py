@@ -52,7 +52,8 @@ _SOURCES = {"default": "is the default configuration", "warm_start": "has an ear
 def _started(event: Event, metrics: Sequence[str]) -> str:
     after = f" after epoch {event['epoch']}" if event["epoch"] else ""
     again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
-    return f"trial {event['trial']} started on {event['node']} slot {event['slot']}{after}{again}"
+    several = f" with {event['workers']} workers" if event["workers"] > 1 else ""
+    return f"trial {event['trial']} started on {event['node']} slot {event['slot']}{several}{after}{again}"
 
 
 def _reported(event: Event, metrics: Sequence[str]) -> str:
@@ -106,10 +107,15 @@ def _excluded(event: Event, metrics: Sequence[str]) -> str:
     return f"study leaves node {event['node']} alone from now on: {event['why']}"
 
 
+def _handed_back(event: Event, metrics: Sequence[str]) -> str:
+    return f"trial {event['trial']} waits after epoch {event['epoch']}: {event['why']}"
+
+
 _WORDS: dict[str, Callable[[Event, Sequence[str]], str]] = {
     "study": _study, "suggested": _suggested, "started": _started, "reported": _reported, "checkpointed": _checkpointed,
     "decided": _decided, "finished": _finished, "failed": _failed, "guarded": _guarded,
     "exhausted": _exhausted, "stopped": _stopped, "resumed": _resumed, "capacity": _capacity, "excluded": _excluded,
+    "handed_back": _handed_back,
 }  # fmt: skip
 
 

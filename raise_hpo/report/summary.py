@@ -30,13 +30,44 @@ def summary(folder: StudyFolder) -> dict[str, Any]:
         JournalError: The folder holds no sound journal.
     """
     history = folder.history()
-    compared = compare(history)
-    state, why = _state(folder, history)
+    at_work = history.state != "running" or folder.driver() is not None
+    where = places(folder, history.study.get("tracking", {}).get("mlflow"), history.last_seq)
+    return standing(history, folder.name, at_work, where)
+
+
+def places(folder: StudyFolder, mlflow: str | None, last_seq: int) -> dict[str, Any]:
+    """Where a study's files are, and how far MLflow is behind a journal that ends with `last_seq`.
+
+    Args:
+        folder: The study's folder.
+        mlflow: The tracking URI that the study chose, if any.
+        last_seq: The sequence number of the journal's last event.
+    """
     return {
-        "study": history.name or folder.name,
+        "folder": str(folder.path.resolve()),
+        "journal": str(folder.journal.resolve()),
+        "report": str(folder.report.resolve()) if folder.report.exists() else None,
+        "mlflow": tracking_uri(folder, mlflow),
+        "mlflow_missing": missing_events(folder, last_seq),
+    }
+
+
+def standing(history: History, name: str, at_work: bool, where: dict[str, Any]) -> dict[str, Any]:
+    """The summary of a history, wherever its journal lies.
+
+    Args:
+        history: The study's history.
+        name: Its name, if the history does not tell.
+        at_work: Whether a driver is at work.
+        where: Its `places`.
+    """
+    compared = compare(history)
+    state, why = _state(history, at_work)
+    return {
+        "study": history.name or name,
         "state": state,
         "why": why,
-        "folder": str(folder.path.resolve()),
+        "folder": where["folder"],
         "seed": history.study.get("seed"),
         "metric": history.metric,
         "mode": history.mode,
@@ -48,18 +79,15 @@ def summary(folder: StudyFolder) -> dict[str, Any]:
         "epochs": history.epochs,
         "seconds": round(history.seconds, 3),
         "busy_fraction": round(history.busy_fraction(), 4),
-        "journal": str(folder.journal.resolve()),
-        "report": str(folder.report.resolve()) if folder.report.exists() else None,
-        "mlflow": tracking_uri(folder, history.study.get("tracking", {}).get("mlflow")),
-        "mlflow_missing": missing_events(folder, history.last_seq),
+        **{key: where[key] for key in ("journal", "report", "mlflow", "mlflow_missing")},
     }
 
 
-def _state(folder: StudyFolder, history: History) -> tuple[str, str]:
+def _state(history: History, at_work: bool) -> tuple[str, str]:
     """What the journal says, unless it says that a driver is at work and there is none, or there is no journal yet."""
-    if not folder.begun:
+    if history.state == "new":
         return "submitted", "no job has begun it yet"
-    if history.state == "running" and folder.driver() is None:
+    if history.state == "running" and not at_work:
         return "interrupted", "the driver ended without a word"
     return history.state, history.why
 
@@ -106,9 +134,9 @@ def closing_words(summary: dict[str, Any]) -> RenderableType:
         rows.append(("front", Text("\n".join(map(_on_the_front, summary["front"])))))
     rows += [("report", Text(_report(summary))), ("MLflow", Text(_mlflow(summary)))]
     if summary.get("cluster"):
-        from raise_hpo.cluster.standing import standing_words
+        from raise_hpo.cluster.queue import queue_words
 
-        rows += [(label, Text(words)) for label, words in standing_words(summary["cluster"])]
+        rows += [(label, Text(words)) for label, words in queue_words(summary["cluster"])]
     elif summary["state"] not in ("finished", "running"):
         rows.append(("go on", Text(f"raise-hpo resume {summary['study']}")))
     return Group(Text.assemble((summary["study"], "bold"), f" {summary['state']}{why}"), _indented(rows))

@@ -8,7 +8,7 @@ from typing import Any
 from raise_hpo.history import History, Stay, Trial
 from raise_hpo.report.facts import WorkClock, stays_by_slot
 from raise_hpo.report.figures import GROUPS, Figure, axis, colour, figure, group_of, time_unit, upright
-from raise_hpo.report.words import duration
+from raise_hpo.report.words import counted, duration
 
 _CHROME = 130
 _TALLEST, _ALL_ROWS = 40, 800
@@ -21,8 +21,10 @@ def timeline(history: History) -> Figure | None:
         return None
     name, unit = time_unit(history.seconds)
     bars = _Bars(WorkClock(history), unit)
+    grown = len({stay.workers for stays in slots.values() for _, stay in stays}) > 1
     for (node, slot), stays in slots.items():
-        bars.names.append(f"{node} · slot {slot}")
+        size = f" · {counted(stays[0][1].workers, 'worker')}" if grown else ""
+        bars.names.append(f"{node} · slot {slot}{size}")
         for trial, stay in stays:
             bars.add(bars.names[-1], trial, stay, group_of(trial, history))
     marks = [upright(at / unit, "resumed") for at in bars.clock.resumes()]

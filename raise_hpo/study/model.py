@@ -17,6 +17,7 @@ from raise_hpo.study.messages import Mistake, StudyError, mistakes_in
 from raise_hpo.study.objectives import PrimaryObjective, all_of, unable
 from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Settings, Tracking
 from raise_hpo.study.sources import written_out
+from raise_hpo.workers import by_rung
 from raise_hpo.yaml_source import dump_yaml
 
 
@@ -110,6 +111,8 @@ class StudySpec(Settings):
             *self._algorithms_against_objectives(),
         ]:
             raise StudyError(mistakes)
+        if mistakes := self._workers_against_rungs():
+            raise StudyError(mistakes)
 
     @model_validator(mode="before")
     @classmethod
@@ -189,6 +192,22 @@ class StudySpec(Settings):
         except OptionError as error:
             return [Mistake(("scheduler", name, error.option), error.text)]
         return []
+
+    def _workers_against_rungs(self) -> list[Mistake]:
+        last = max(by_rung(self.resources.workers))
+        if not last:
+            return []
+        from raise_hpo.schedule import scheduler_of
+
+        name, rungs = self.scheduler.name, scheduler_of(self).rungs
+        if not rungs:
+            text = f"has rung {last}, but scheduler {name} has no rungs; valid: workers: 1 for instance, or a scheduler"
+            return [Mistake(("resources", "workers"), f"{text} that has them, such as asha or curve")]
+        if last <= len(rungs):
+            return []
+        epochs = ", ".join(map(str, rungs))
+        valid = f"rung 0 to rung {len(rungs)}, as scheduler {name} has its rungs after the epochs {epochs}"
+        return [Mistake(("resources", "workers"), f"has rung {last}; valid: {valid}")]
 
     def _searcher_against_scheduler(self) -> list[Mistake]:
         name = self.searcher.name

@@ -2,7 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+
+from raise_hpo.study.workers import mistake, read_workers
+from raise_hpo.workers import Workers, by_rung, from_rung
 
 
 class Settings(BaseModel):
@@ -38,13 +41,50 @@ class Budget(Settings):
 
 
 class Resources(Settings):
-    """What a trial gets: ``workers`` data-parallel workers, each with ``cpus`` cores and ``gpus`` GPUs."""
+    """What a trial gets: ``workers`` data-parallel workers, each with ``cpus`` cores and ``gpus`` GPUs.
+
+    ``survivors`` is the most workers that a trial may grow to when no new trials come; null for no growth.
+    """
 
     cpus: float = Field(default=1.0, gt=0)
     gpus: float = Field(default=0.0, ge=0)
-    workers: int = Field(default=1, ge=1)
+    workers: Annotated[Workers, PlainValidator(read_workers)] = 1
+    survivors: int | None = Field(default=None, ge=1)
     lr_scaling: Annotated[Literal["off", "linear", "sqrt"], BeforeValidator(_off_is_not_false)] = "off"
+    batch: Literal["per_worker", "joint"] = "per_worker"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+
+    @property
+    def starting_workers(self) -> int:
+        """The workers that a trial starts with."""
+        return from_rung(self.workers, 0)
+
+    @property
+    def elastic(self) -> bool:
+        """Whether a trial's number of workers may change."""
+        return self.survivors is not None or len({*by_rung(self.workers).values()}) > 1
+
+    def told(self) -> str:
+        """The number of workers as a study file has it, such as ``rung 0: 1, rung 2: 4, survivors: 8``."""
+        if not self.elastic:
+            return str(self.starting_workers)
+        counts = {f"rung {rung}": count for rung, count in by_rung(self.workers).items()}
+        more = {} if self.survivors is None else {"survivors": self.survivors}
+        return ", ".join(f"{key}: {count}" for key, count in {**counts, **more}.items())
+
+    @model_validator(mode="after")
+    def _survivors_grow(self) -> Self:
+        most = max(by_rung(self.workers).values())
+        if self.survivors is not None and self.survivors < most:
+            raise mistake("survivors", f"is {self.survivors}, but must be at least {most}, the most of workers")
+        return self
+
+    @model_validator(mode="after")
+    def _rate_follows_the_joint_batch(self) -> Self:
+        if self.batch == "joint" and self.lr_scaling != "off":
+            why = "with batch: joint the joint batch does not grow with the workers"
+            raise mistake("lr_scaling", f"is {self.lr_scaling!r}, but must be off, because {why}")
+        return self
 
 
 class Limits(Settings):

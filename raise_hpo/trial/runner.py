@@ -44,7 +44,8 @@ class TrialRunner:
         seed_everything(self.place.seed)
         self.trainable = trainable(self.place)
         self.trainable.build(config)
-        _scale_learning_rate(self.trainable, LR_SCALING[lr_scaling](self.place.world_size))
+        self._lr_factor = LR_SCALING[lr_scaling]
+        scale_learning_rate(self.trainable, self._lr_factor(self.place.world_size))
 
     def epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return the metrics of all workers together.
@@ -90,6 +91,8 @@ class TrialRunner:
     def load(self, raw: bytes, inherits: bool = False) -> None:
         """Go on from a state that `save` made, with any number of workers.
 
+        Where the learning rate grows with the workers, it is brought from their number then to their number now.
+
         Args:
             raw: The state.
             inherits: Whether it is of another configuration: weights and moments are taken on, settings are not.
@@ -98,7 +101,12 @@ class TrialRunner:
             TrialFailure: The state of another configuration does not fit this one's model.
         """
         state = torch.load(io.BytesIO(raw), map_location=self.place.device, weights_only=True)
-        (inherit_state if inherits else load_state)(self.trainable, state)
+        if inherits:
+            inherit_state(self.trainable, state)
+            return
+        load_state(self.trainable, state)
+        now = self.place.world_size
+        scale_learning_rate(self.trainable, self._lr_factor(now) / self._lr_factor(state.get("workers", now)))
 
 
 def seed_everything(*numbers: int) -> None:
@@ -109,14 +117,28 @@ def seed_everything(*numbers: int) -> None:
     torch.manual_seed(seed)
 
 
-def _scale_learning_rate(trainable: Trainable, factor: float) -> None:
+def scale_learning_rate(trainable: Trainable, factor: float) -> None:
+    """Multiply the learning rates of a trainable's optimizers, and what its schedules make them from."""
     if factor == 1.0:
         return
     for value in vars(trainable).values():
         if isinstance(value, torch.optim.Optimizer):
             for group in value.param_groups:
-                group["lr"] *= factor
-                if "initial_lr" in group:
-                    group["initial_lr"] *= factor
+                _scale(group, ("lr", "initial_lr"), factor)
         elif isinstance(value, torch.optim.lr_scheduler.LRScheduler):
-            value.base_lrs = [lr * factor for lr in value.base_lrs]
+            _scale_schedule(value, factor)
+
+
+def _scale_schedule(schedule: torch.optim.lr_scheduler.LRScheduler, factor: float) -> None:
+    """One that is made of several has its rates in those."""
+    _scale(vars(schedule), ("base_lrs", "_last_lr"), factor)
+    for part in getattr(schedule, "_schedulers", ()):
+        _scale_schedule(part, factor)
+
+
+def _scale(numbers: dict[str, Any], names: tuple[str, ...], factor: float) -> None:
+    for name in names:
+        if isinstance(numbers.get(name), list):
+            numbers[name] = [number * factor for number in numbers[name]]
+        elif name in numbers:
+            numbers[name] = numbers[name] * factor

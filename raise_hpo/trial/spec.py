@@ -28,6 +28,7 @@ class TrialSpec:
         data: The study file's ``data`` section.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         lr_scaling: ``off``, ``linear`` or ``sqrt``.
+        batch: ``per_worker`` or ``joint``.
         folder: The study's folder, which all nodes share.
         checkpoint: The checkpoint to go on from, relative to the study's folder; None to start anew.
         save_at: The epochs after which a checkpoint is written.
@@ -52,6 +53,7 @@ class TrialSpec:
     import_from: str | None = None
     epoch_seconds: float | None = None
     parts: int | None = None
+    batch: str = "per_worker"
 
     @property
     def log_file(self) -> Path:

@@ -29,7 +29,7 @@ def _stateful(trainable: Trainable) -> dict[str, Any]:
 
 
 def state_of(trainable: Trainable) -> dict[str, Any]:
-    """Everything needed to go on with a trial: epoch, and the state of each stateful attribute.
+    """Everything needed to go on with a trial: epoch, number of workers, and the state of each stateful attribute.
 
     Random numbers need no state of their own: they are seeded anew each epoch from trial's seed, epoch and rank.
     """
@@ -37,7 +37,7 @@ def state_of(trainable: Trainable) -> dict[str, Any]:
         name: value.get_state() if isinstance(value, torch.Generator) else value.state_dict()
         for name, value in _stateful(trainable).items()
     }
-    return {"epoch": trainable.epoch, "parts": parts}
+    return {"epoch": trainable.epoch, "workers": trainable.world_size, "parts": parts}
 
 
 def load_state(trainable: Trainable, state: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ class Place:
         device: The device that this worker computes on.
         seed: The trial's seed; the same on every rank.
         precision: ``fp32``, ``bf16`` or ``fp16``.
+        batch: ``per_worker`` if each worker takes a batch, ``joint`` if all workers together take one.
         data: The study file's ``data`` section.
         cache: A folder on this node that the study's workers share and that is removed with the study's driver.
         parts: Into how many parts a dataset is cut, of which each worker takes one, whatever their number; None if the
@@ -42,6 +43,7 @@ class Place:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     seed: int = 1
     precision: str = "fp32"
+    batch: str = "per_worker"
     data: Mapping[str, Any] = field(default_factory=dict)
     cache: Path | None = None
     parts: int | None = None
@@ -127,6 +129,17 @@ class Trainable:
         devices = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=devices, **ddp_options)
 
+    def worker_batch(self, batch_size: int) -> int:
+        """How many samples of a step are this worker's, by the study's ``resources.batch``.
+
+        `shard` asks for it by itself; authors who load their data otherwise can ask too. A joint batch that the workers
+        cannot share out evenly is rounded down to one that they can, and up to a sample a worker.
+
+        Args:
+            batch_size: The configuration's batch size: of a worker, or of all of them together.
+        """
+        return batch_size if self.place.batch == "per_worker" else max(1, batch_size // self.world_size)
+
     def shard(
         self,
         dataset: Dataset[Any],
@@ -138,18 +151,19 @@ class Trainable:
         """Iterate over this worker's part of a map-style dataset in batches on this worker's device.
 
         Shuffled, the order depends on the trial's seed and the epoch alone, and the workers' n-th batches together are
-        the n-th batch that one worker with ``world_size * batch_size`` would see. At most ``world_size - 1`` samples
+        the n-th batch that one worker with all their samples would see. At most ``world_size - 1`` samples
         are left out of a shuffled epoch, other ones each time; unshuffled, every sample is visited once.
 
         Args:
             dataset: Anything with ``__len__`` and ``__getitem__``.
-            batch_size: Samples a batch and worker.
+            batch_size: Samples a batch and worker; of all workers together where the study has ``batch: joint``.
             shuffle: True for training, False for validation.
             collate: Makes a batch from a list of samples; torch's default collation otherwise.
         """
         length = used_length(len(dataset), self.world_size, self.place.parts)  # type: ignore[arg-type]
         sampler = ShardSampler(length, self.rank, self.world_size, self.place.seed, self.epoch, shuffle)
-        loader: DataLoader[Any] = DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=collate)
+        mine = self.worker_batch(batch_size)
+        loader: DataLoader[Any] = DataLoader(dataset, batch_size=mine, sampler=sampler, collate_fn=collate)
         return iter(Shard(loader, sampler, self))
 
     def step(self, loss: torch.Tensor) -> None:

@@ -95,6 +95,7 @@ class Worker:
             device=self.device,
             seed=spec.seed * 1_000_003 + spec.trial,
             precision=spec.precision,
+            batch=spec.batch,
             data=spec.data,
             cache=Path(os.environ[NODE_CACHE]) if NODE_CACHE in os.environ else None,
             parts=spec.parts,

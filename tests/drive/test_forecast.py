@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from raise_hpo.cli import app
-from raise_hpo.cli.simulate_options import changed_costs, slot_counts, variants
+from raise_hpo.cli.simulate_options import changed_costs, elastic_variants, slot_counts, variants
 from raise_hpo.curves import CurveTable
 from raise_hpo.drive.compare import Comparison
 from raise_hpo.drive.forecast import best_by, forecast
@@ -163,6 +163,40 @@ def test_variants_keep_the_options_of_what_they_keep() -> None:
     assert variants(given, None) == [given]
     with pytest.raises(UserError, match=r"--schedulers ashaa: .*did you mean 'asha'"):
         variants(given, "ashaa")
+
+
+def test_workers_are_read_and_put_into_each_study() -> None:
+    written = ["4", "rung 0: 1, rung 2: 4", "survivors: 8"]
+    studies = elastic_variants([study(scheduler="asha"), study(resources={"cpus": 2})], written)
+    assert [each.resources.told() for each in studies[:3]] == ["4", "rung 0: 1, rung 2: 4", "rung 0: 1, survivors: 8"]
+    assert [each.resources.cpus for each in studies] == [1, 1, 1, 2, 2, 2]
+    assert elastic_variants(studies, []) == studies
+    for wrong, said in (
+        ("rung 7: 2", "has rung 7; valid: rung 0 to rung 2"),
+        ("x", "is 'x'"),
+        ("0", "is 0"),
+        (": {", ""),
+    ):
+        with pytest.raises(UserError, match=rf"--workers '{wrong}'.*{said}"):
+            elastic_variants([study()], [wrong])
+
+
+def test_the_command_compares_workers_on_as_many_places(tmp_path: Path) -> None:
+    table().write(tmp_path / "recorded.parquet")
+    options = ["--slots", "8", "--seeds", "1", "--epoch-seconds", "60", "--cost", "parallel_efficiency=0.9"]
+    workers = ["--workers", "1", "--workers", "4", "--workers", "rung 0: 1, survivors: 4"]
+    out = ["--out", str(tmp_path / "out.csv")]
+    said = simulate(tmp_path, "--curves", str(tmp_path / "recorded.parquet"), *options, *workers, *out)
+    assert said.exit_code == 0, said.output
+    for words in ("workers", "survivors: 4", "twice the workers 1.8 times as fast"):
+        assert words in said.output, words
+    with (tmp_path / "out.csv").open() as file:
+        one, four, elastic = csv.DictReader(file)
+    assert [each["workers"] for each in (one, four, elastic)] == ["1", "4", "rung 0: 1, survivors: 4"]
+    assert one["node_hours"] == str(8 * float(one["seconds"]) / 3600)
+    # 20 trials two at a time, each epoch 4 * 0.9**2 times as fast, against eight at a time.
+    assert float(elastic["seconds"]) < float(one["seconds"])
+    assert float(four["node_hours"]) == pytest.approx(8 * float(four["seconds"]) / 3600)
 
 
 def test_numbers_of_slots_and_costs_are_checked() -> None:

@@ -13,12 +13,14 @@ import pytest
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.cluster import LocalRay
 from raise_hpo.errors import UserError
+from raise_hpo.folder import StudyFolder
 from raise_hpo.history import History
 from raise_hpo.journal import Event, JournalError
 from raise_hpo.study import StudySpec
 from raise_hpo.trial.runner import TrialRunner
 
-from ..toys import Gradients
+from ..test_elastic import check
+from ..toys import Gradients, Sized
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to mend
 
@@ -68,6 +70,60 @@ def test_two_workers_have_the_gradient_of_one_worker_on_the_joint_batch(ray: Loc
     assert len(names) == 4
     for name in names:
         assert two[name] == pytest.approx(alone[name], abs=1e-6)
+
+
+def test_a_trial_that_goes_on_with_two_workers_learns_as_one_would(ray: LocalRay, tmp_path: Path) -> None:
+    """With a joint batch nothing changes but who computes it; the second stay goes on from the first's checkpoint."""
+    history, events = run(
+        ray, tmp_path, trainable="tests.toys:Sized", search_space={"lr": "choice([0.01])"}, slots=4,
+        scheduler={"asha": {"min_epochs": 2}}, max_epochs=5, budget={"trials": 1},
+        resources={"workers": {"rung 0": 1, "rung 1": 2}, "batch": "joint"},
+    )  # fmt: skip
+    trial = history.trials[0]
+    assert [(stay.workers, stay.epoch) for stay in trial.stays] == [(1, 0), (2, 2)]
+    assert [trial.metrics[epoch]["workers"] for epoch in range(1, 6)] == [1, 1, 2, 2, 2]
+    assert sum(event["event"] == "reported" for event in events) == 5
+    alone = TrialRunner(Sized, {**Sized.defaults, "lr": 0.01})
+    alone.place.seed = history.study["seed"] * 1_000_003
+    alone = TrialRunner(Sized, {**Sized.defaults, "lr": 0.01}, alone.place)
+    losses = [alone.epoch()["val_loss"] for _ in range(5)]
+    assert list(trial.values.values()) == pytest.approx(losses, rel=1e-4)
+    assert losses[4] < 0.9 * losses[1]
+
+
+def test_survivors_take_the_places_of_those_that_have_ended(ray: LocalRay, tmp_path: Path) -> None:
+    history, events = run(
+        ray, tmp_path, trainable="tests.toys:Sized", search_space={"epoch_seconds": "choice([0.01, 0.5])"},
+        searcher="grid", slots=4, max_epochs=30, budget={"trials": 2},
+        resources={"survivors": 4, "lr_scaling": "linear"},
+    )  # fmt: skip
+    check(events)
+    slow = next(trial for trial in history.trials if trial.config["epoch_seconds"] == 0.5)
+    assert [stay.workers for stay in slow.stays] == [1, 2, 4]
+    for trial in history.trials:
+        assert sorted(trial.values) == list(range(1, 31))
+        for epoch, metrics in trial.metrics.items():
+            stay = next(stay for stay in reversed(trial.stays) if stay.epoch < epoch)
+            assert metrics["workers"] == stay.workers
+            assert metrics["rate"] == pytest.approx(Sized.defaults["lr"] * stay.workers * 0.98**epoch)
+
+
+def test_slots_of_all_sizes_are_used_again_or_make_room(ray: LocalRay, tmp_path: Path) -> None:
+    """Trials start with one worker while others need two: idle slots of one size never block another."""
+    history, events = run(
+        ray, tmp_path, trainable="tests.toys:Sized", slots=2, max_epochs=3, budget={"trials": 4},
+        scheduler={"asha": {"mode": "promotion", "reduction_factor": 2}},
+        resources={"workers": {"rung 0": 1, "rung 1": 2}},
+    )  # fmt: skip
+    check(events)
+    stays = [stay for trial in history.trials for stay in trial.stays]
+    assert {stay.workers for stay in stays} == {1, 2}
+    slots = {stay.slot: stay.workers for stay in stays}
+    assert all(slots[stay.slot] == stay.workers for stay in stays)
+    assert len(slots) < len(stays)
+    for trial in history.trials:
+        for epoch, metrics in trial.metrics.items():
+            assert metrics["workers"] == (2 if epoch > 1 else 1)
 
 
 def test_a_slot_keeps_its_process_group_over_trials(ray: LocalRay, tmp_path: Path) -> None:
@@ -154,11 +210,53 @@ def _line(words: str) -> int:
     return 1 + next(number for number, line in enumerate(lines) if words in line)
 
 
+def test_a_study_gives_slots_back_and_takes_them_again(ray: LocalRay, tmp_path: Path) -> None:
+    """Its slots are none at first, then three, one and three; what it gives back is free for others."""
+    import ray as cluster
+
+    from raise_hpo.drive.cluster import Capacity
+    from raise_hpo.drive.ray_tune import RayTuneDriver
+
+    study = StudySpec.model_validate(
+        {
+            "trainable": "tests.toys:Line", "search_space": SPACE, "searcher": "random", "scheduler": "none",
+            "max_epochs": 8, "budget": {"trials": 5}, "default": False, "config": {"epoch_seconds": 0.4},
+            "checkpoints": {"every": 8},
+        }
+    )  # fmt: skip
+    events: list[Event] = []
+    core = DecisionCore(study, events.extend)
+    asked = [0]
+    free: list[float] = []
+
+    def capacity() -> Capacity:
+        asked[0] += 1
+        handed_back = sum(event["event"] == "handed_back" for event in events)
+        if asked[0] < 3:
+            return Capacity(0, ("here",))
+        if handed_back >= 2:
+            free.append(cluster.available_resources().get("CPU", 0))
+        three = core.history.epochs < 6 or any(cpus >= 3 for cpus in free)
+        return Capacity(3 if three else 1, ("here",))
+
+    core.begin("sharing", 0, {})
+    RayTuneDriver(core, tmp_path, ray.storage, 0, capacity=capacity).run()
+    assert core.history.state == "finished" and core.history.counts()["finished"] == 5
+    assert [event["slots"] for event in events if event["event"] == "capacity"][:4] == [0, 3, 1, 3]
+    assert sum(event["event"] == "handed_back" for event in events) == 2
+    reported = [(event["trial"], event["epoch"]) for event in events if event["event"] == "reported"]
+    assert len(set(reported)) == len(reported) == 5 * 8
+    for trial in core.history.trials:
+        assert all(before.epoch < after.epoch for before, after in zip(trial.stays, trial.stays[1:], strict=False))
+    assert not StudyFolder(tmp_path).hand_back.exists()
+
+
 def test_fractional_resources_share_a_core(ray: LocalRay, tmp_path: Path) -> None:
     from raise_hpo.drive.cluster import find_capacity
 
     assert find_capacity(workers=1, cpus=0.5, gpus=0).slots == 8
-    assert find_capacity(workers=3, cpus=1, gpus=0).slots == 1
+    found = find_capacity(workers=3, cpus=1, gpus=0)
+    assert (found.slots, found.places) == (1, 4)
     history, _ = run(ray, tmp_path, slots=2, resources={"cpus": 0.5}, max_epochs=1)
     assert history.counts()["finished"] == 4
 

@@ -10,6 +10,7 @@ from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.measured import measured_costs
 from raise_hpo.drive.scaling import TimeSharing, scaling, speed_up
 from raise_hpo.drive.simulator import Costs, Simulator, VirtualClock
+from raise_hpo.drive.slots import Slots
 from raise_hpo.history import Config, History
 from raise_hpo.journal import Event
 from tests.helpers import curve, decisions, spec
@@ -74,6 +75,55 @@ def test_costs_change_no_decision_of_one_slot() -> None:
     asha = {"scheduler": {"asha": {"mode": "promotion"}}, "budget": {"trials": 30}, "searcher": "tpe"}
     free, dear = (simulated(1, costs, **asha)[1] for costs in (Costs(), Costs(1, 2, 3, 4, 5)))
     assert decisions(free) == decisions(dear)
+
+
+# Workers
+
+
+def test_more_workers_are_faster_by_their_efficiency() -> None:
+    costs = Costs(parallel_efficiency=0.9)
+    assert [costs.speed(workers) for workers in (1, 2, 4)] == pytest.approx([1, 1.8, 4 * 0.81])
+    for measured, workers, seconds in ((0, 1, 90), (0, 4, 90), (1, 4, 90 / 3.24), (4, 1, 90 * 3.24), (2, 4, 90 / 1.8)):
+        epochs = Costs(parallel_efficiency=0.9, epoch_workers=measured)
+        sim, _ = simulated(1, epochs, budget={"trials": 1}, resources={"workers": workers})
+        assert sim.clock.now == pytest.approx(seconds)
+
+
+def test_a_slot_of_another_size_has_to_be_started() -> None:
+    """One trial of nine epochs, with one worker for the first of them, then with four, which are a new slot."""
+    costs = Costs(group_seconds=7, build_seconds=2, parallel_efficiency=1.0)
+    workers = {"rung 0": 1, "rung 1": 4}
+    sim, events = simulated(4, costs, scheduler="asha", budget={"trials": 1}, resources={"workers": workers})
+    assert sim.clock.now == pytest.approx(2 + 10 + 2 + 7 + 8 * 2.5)
+    assert sim.busy_seconds == pytest.approx(12 + 4 * 29)
+    assert [event["slot"] for event in events if event["event"] == "started"] == ["0", "4"]
+
+
+def test_slots_are_broken_up_and_used_again() -> None:
+    slots = Slots(4, 1, 5)
+    assert slots.take(0, 1) == (0, False)
+    large, made = slots.take(1, 4)
+    assert (large, made, slots.has_free) == (4, True, False)
+    slots.load(large, 1)
+    slots.give_back(large)
+    assert slots.take(2, 4) == (large, False)
+    assert slots.load(large, 2) and not slots.load(large, 2)
+    slots.give_back(large)
+    assert slots.take(3, 2) == (5, True)
+    assert slots.has_free and slots.count == 5
+
+
+def test_a_slot_on_two_nodes_is_gone_with_one_of_them() -> None:
+    slots = Slots(4, 1, 4)
+    large, _ = slots.take(0, 3)
+    slots.give_back(large)
+    assert slots.on(range(2, 4)) == [3, large]
+    kept = slots.lose(range(2, 4))
+    assert kept == [3] and slots.count == 2
+    assert slots.take(1, 2)[1]
+    slots.restore(range(2, 4), kept)
+    assert slots.count == 4
+    assert slots.take(2, 1) == (3, False)
 
 
 # Lost nodes

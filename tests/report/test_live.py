@@ -97,7 +97,8 @@ def test_every_event_has_a_line(finished: StudyFolder, taken_up: StudyFolder) ->
     guarded = {"rung": 9, "epoch": 3, "predictor": "svr", "rank": 0.93, "last": 0.9, "curves": 18}
     # A stopper's event and a cluster's; the two studies have none.
     nodes = {"slots": 4, "nodes": ["n1"], "lost": ["n2"], "joined": []}
-    others = [{"event": "guarded", "time": 0.0, **guarded}, {"event": "capacity", "time": 0.0, **nodes}]
+    handed_back = {"event": "handed_back", "time": 0.0, "trial": 3, "epoch": 2, "why": "the study has 1 slots now"}
+    others = [{"event": "guarded", "time": 0.0, **guarded}, {"event": "capacity", "time": 0.0, **nodes}, handed_back]
     others.append({"event": "excluded", "time": 0.0, "node": "n2", "why": "trials fail there"})
     events = [*read(finished.journal), *read(taken_up.journal), *others]
     lines = {event["event"]: event_line(event) for event in events}

@@ -14,7 +14,9 @@ GRPC_METHODS = (
     "/ray.rpc.NodeManagerService/GetNodeStats",
     "/ray.rpc.CoreWorkerService/GetCoreWorkerStats",
     "/ray.rpc.ObjectManagerService/Pull",
-    "/ray.rpc.ReporterService/ProfilingStats",
+    "/ray.rpc.ReporterService/GetTraceback",
+    "/ray.rpc.LogService/ListLogs",
+    "/ray.rpc.InternalKVGcsService/InternalKVKeys",
     "/ray.rpc.RayletDriver/ClusterInfo",
 )
 

@@ -1,7 +1,10 @@
+import io
 import math
+from itertools import chain
 
 import pytest
 import torch
+from torch.optim import lr_scheduler
 from torch.utils.data import TensorDataset
 
 import raise_hpo
@@ -68,6 +71,105 @@ def test_the_learning_rate_grows_with_the_workers(rule: str, factor: float) -> N
     runner = TrialRunner(Unwrapped, dict(Line.defaults), Place(world_size=4), lr_scaling=rule)
     assert runner.trainable.optimizer.param_groups[0]["lr"] == pytest.approx(Line.defaults["lr"] * factor)
     assert runner.trainable.schedule.base_lrs == [pytest.approx(Line.defaults["lr"] * factor)]
+
+
+SCHEDULES = {
+    "exponential": lambda optimizer: lr_scheduler.ExponentialLR(optimizer, 0.9),
+    "closed form": lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step)),
+    "cosine": lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, 20),
+    "in sequence": lambda optimizer: lr_scheduler.SequentialLR(
+        optimizer,
+        [lr_scheduler.LinearLR(optimizer, 0.5, total_iters=4), lr_scheduler.ExponentialLR(optimizer, 0.9)],
+        milestones=[4],
+    ),
+    "plateau": lambda optimizer: lr_scheduler.ReduceLROnPlateau(optimizer, patience=0),
+}
+
+
+def scheduled(name: str) -> type[Trainable]:
+    """A trainable with this schedule that several workers need no process group for."""
+
+    class Scheduled(raise_hpo.Trainable):
+        def build(self, config):
+            self.model = torch.nn.Linear(1, 1)
+            self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+            self.schedule = SCHEDULES[name](self.optimizer)
+
+    return Scheduled
+
+
+def rates_after_steps(runner: TrialRunner, steps: int) -> list[float]:
+    """The learning rates of so many steps; for a schedule that waits for a plateau, on one."""
+    trainable, rates = runner.trainable, []
+    for _ in range(steps):
+        rates.append(trainable.optimizer.param_groups[0]["lr"])
+        trainable.optimizer.step()
+        waits = isinstance(trainable.schedule, lr_scheduler.ReduceLROnPlateau)
+        trainable.schedule.step(*([1.0] if waits else []))
+    return rates
+
+
+@pytest.mark.parametrize("rule", ["off", "linear", "sqrt"])
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
+def test_a_trial_that_grows_has_the_learning_rate_of_its_workers(name: str, rule: str) -> None:
+    """From one worker to two to four: each time the rate is that of a trial which had so many from the start."""
+    kind = scheduled(name)
+
+    def made(workers: int) -> TrialRunner:
+        return TrialRunner(kind, {}, Place(world_size=workers), rule)
+
+    grown, found = made(1), []
+    for workers in (1, 2, 4):
+        if workers > 1:
+            after = made(workers)
+            after.load(grown.save())
+            grown = after
+        found += rates_after_steps(grown, 3)
+    constant = {workers: rates_after_steps(made(workers), 9) for workers in (1, 2, 4)}
+    assert found == pytest.approx([*constant[1][:3], *constant[2][3:6], *constant[4][6:]], rel=1e-12)
+    assert grown.trainable.schedule.get_last_lr() == [grown.trainable.optimizer.param_groups[0]["lr"]]
+
+
+def test_a_trial_that_shrinks_gets_its_first_learning_rate_back() -> None:
+    kind = scheduled("exponential")
+    four, one = (TrialRunner(kind, {}, Place(world_size=workers), "linear") for workers in (4, 1))
+    one.load(four.save())
+    assert one.trainable.optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_a_checkpoint_that_knows_no_workers_is_of_as_many() -> None:
+    kind = scheduled("exponential")
+    four, again = (TrialRunner(kind, {}, Place(world_size=4), "linear") for _ in range(2))
+    state = torch.load(io.BytesIO(four.save()), weights_only=True)
+    assert state.pop("workers") == 4
+    torch.save(state, raw := io.BytesIO())
+    again.load(raw.getvalue())
+    assert again.trainable.optimizer.param_groups[0]["lr"] == 0.4
+
+
+@pytest.mark.parametrize(("rule", "sizes"), [("per_worker", [8, 8, 8, 8]), ("joint", [8, 4, 2, 1])])
+def test_the_batch_stays_each_workers_or_that_of_all_together(rule: str, sizes: list[int]) -> None:
+    points = TensorDataset(torch.arange(64))
+
+    def batches(world: int) -> list[list[list[int]]]:
+        """The samples of each worker's batches."""
+        workers = [raise_hpo.Trainable(Place(rank=rank, world_size=world, batch=rule)) for rank in range(world)]
+        return [[batch.tolist() for (batch,) in worker.shard(points, 8)] for worker in workers]
+
+    [alone] = batches(1)
+    for world, size in zip((1, 2, 4, 8), sizes, strict=True):
+        shares = batches(world)
+        assert {len(batch) for share in shares for batch in share} == {size}
+        assert raise_hpo.Trainable(Place(world_size=world, batch=rule)).worker_batch(8) == size
+        if rule == "joint":
+            joint = [sorted(chain.from_iterable(parts)) for parts in zip(*shares, strict=True)]
+            assert joint == [sorted(batch) for batch in alone]
+
+
+@pytest.mark.parametrize(("batch", "world", "mine"), [(6, 4, 1), (2, 4, 1), (9, 2, 4)])
+def test_a_joint_batch_that_cannot_be_shared_out_is_rounded(batch: int, world: int, mine: int) -> None:
+    assert raise_hpo.Trainable(Place(world_size=world, batch="joint")).worker_batch(batch) == mine
 
 
 def test_half_precision_trains_as_full_precision_does() -> None:

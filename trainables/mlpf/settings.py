@@ -16,7 +16,7 @@ class Settings(BaseModel):
     Attributes:
         lr: Adam's learning rate at the first step.
         expdecay_decay_steps: Optimizer steps in which the learning rate falls by 1 %.
-        batch_size: Events per step and worker.
+        batch_size: Events per step and worker; of all workers together where the study says ``batch: joint``.
         dropout: Share of units dropped in the decoders; half of it in the graph layers.
         activation: Non-linearity of every part.
         hidden_dim: Units of the hidden layers in encoder and decoders.

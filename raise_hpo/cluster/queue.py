@@ -27,7 +27,7 @@ def find_by_job(job: str) -> StudyFolder:
     raise UserError(f"no study in {studies_root()}/ has a job {job}; see 'raise-hpo list'")
 
 
-def standing(study: StudyFolder, history: History) -> dict[str, Any]:
+def in_queue(study: StudyFolder, history: History) -> dict[str, Any]:
     """What the batch system knows of a study, as plain data whose keys are kept from now on.
 
     ``jobs`` holds each job that has not ended, and the last one that has; ``time_left_seconds`` is until the running
@@ -68,27 +68,27 @@ def gpu_busy(history: History) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def standing_words(standing: dict[str, Any]) -> list[tuple[str, str]]:
-    """A `standing` as labelled lines."""
+def queue_words(queue: dict[str, Any]) -> list[tuple[str, str]]:
+    """What `in_queue` tells as labelled lines."""
     from raise_hpo.report.words import duration, percent
 
     lines = []
-    for job in standing["jobs"]:
+    for job in queue["jobs"]:
         where = f" on {job['nodes']}" if job["nodes"] else ""
         why = f" ({job['reason']})" if job["reason"] else ""
         waits = job["state"] == "PENDING" and job["start"] not in ("", "Unknown")
         start = f", to start at {job['start'].replace('T', ' ')}" if waits else ""
         lines.append(("job", f"{job['job']} {job['state'].lower()}{where}{why}{start}"))
-    if standing["nodes"]:
-        lines.append(("nodes", ", ".join(standing["nodes"])))
-    lines += [("excluded", f"{node}: {why}") for node, why in standing["excluded"].items()]
-    if standing["gpu_busy"] is not None:
-        lines.append(("GPUs", f"{percent(standing['gpu_busy'])} busy"))
-    if standing["time_left_seconds"] is not None:
-        lines.append(("time left", f"{duration(standing['time_left_seconds'])} of this job"))
-    if standing["ends"] is not None:
-        end = time.strftime("%d %b %H:%M", time.localtime(standing["ends"]))
-        lines.append(("ends", f"about {end} ({standing['ends_from']})"))
+    if queue["nodes"]:
+        lines.append(("nodes", ", ".join(queue["nodes"])))
+    lines += [("excluded", f"{node}: {why}") for node, why in queue["excluded"].items()]
+    if queue["gpu_busy"] is not None:
+        lines.append(("GPUs", f"{percent(queue['gpu_busy'])} busy"))
+    if queue["time_left_seconds"] is not None:
+        lines.append(("time left", f"{duration(queue['time_left_seconds'])} of this job"))
+    if queue["ends"] is not None:
+        end = time.strftime("%d %b %H:%M", time.localtime(queue["ends"]))
+        lines.append(("ends", f"about {end} ({queue['ends_from']})"))
     return lines
 
 
