@@ -8,6 +8,7 @@ import typer
 
 from raise_hpo.cli.cancel import cancel
 from raise_hpo.cli.data import data_app
+from raise_hpo.cli.doctor import doctor
 from raise_hpo.cli.list import list_studies
 from raise_hpo.cli.log import log
 from raise_hpo.cli.predict import predict_app
@@ -40,6 +41,7 @@ app.command()(cancel)
 app.command()(report)
 app.command()(ui)
 app.command()(simulate)
+app.command()(doctor)
 app.command()(scaling)
 app.add_typer(data_app, name="data")
 app.add_typer(predict_app, name="predict")

@@ -30,7 +30,7 @@ _RESTARTS = 3
 _RESTART_WINDOW = 600.0
 _START_SECONDS = 120.0
 _LOG_BYTES = 2**20
-_LONGEST_TEMP_DIR = 43
+LONGEST_TEMP_DIR = 43
 _STORE_BYTES = 2 * 2**30
 
 # A lost node must be found in seconds; Ray's own settings take half a minute, and miss a cut cable.
@@ -107,9 +107,9 @@ class RayNode:
     def _start(self) -> None:
         self._starts.append(time.monotonic())
         session = Path(tempfile.mkdtemp(prefix="r", dir=self.folder))
-        if len(os.fsencode(session)) > _LONGEST_TEMP_DIR:
+        if len(os.fsencode(session)) > LONGEST_TEMP_DIR:
             raise UserError(
-                f"{session} is too long for Ray's sockets ({_LONGEST_TEMP_DIR} characters at the most); give the site "
+                f"{session} is too long for Ray's sockets ({LONGEST_TEMP_DIR} characters at the most); give the site "
                 "a shorter 'scratch', such as /tmp"
             )
         self._session = session

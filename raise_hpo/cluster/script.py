@@ -57,13 +57,14 @@ class JobRequest:
     options: tuple[str, ...] = ()
 
 
-def render(study: StudyFolder, site: Site, request: JobRequest) -> str:
+def render(study: StudyFolder, site: Site, request: JobRequest, runner: str = "ray_cluster.sh") -> str:
     """The batch script.
 
     Args:
         study: The study's folder, on a file system that all nodes share.
         site: The cluster.
         request: What the user wants.
+        runner: Which of our scripts it runs in the end.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -74,7 +75,7 @@ def render(study: StudyFolder, site: Site, request: JobRequest) -> str:
     exports = {**_EXPORTS, **({} if site.internet else _OFFLINE), **site.env}
     return template.render(
         study=study.name, site=site, version=version("raise-hpo"), directives=directives(study, site, request),
-        exports=exports, settings=_settings(study, site, request), runner=str(slurm / "ray_cluster.sh"),
+        exports=exports, settings=_settings(study, site, request), runner=str(slurm / runner),
     )  # fmt: skip
 
 
