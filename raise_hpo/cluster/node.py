@@ -144,9 +144,15 @@ class RayNode:
         ]  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
-        cache = self.folder / "cache"
-        cache.mkdir(exist_ok=True)
-        own = {NODE: self.name, NODE_CACHE: str(cache), "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "1"}
+        cache, temporary = self.folder / "cache", self.folder / "tmp"
+        for folder in (cache, temporary):
+            folder.mkdir(exist_ok=True)
+        own = {
+            NODE: self.name,
+            NODE_CACHE: str(cache),
+            "TMPDIR": str(temporary),
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "1",
+        }
         kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         return {**gpus_as_ray_wants(kept), **_HEALTH, **_NO_METRICS, **own}
 
