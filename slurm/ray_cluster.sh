@@ -72,9 +72,10 @@ end_cluster() {
   local pid ending=("${steps[@]}" "$head_pid")
   touch "$RAISE_HPO_RUN/stop"
   for pid in "${ending[@]}"; do alive "$pid" && kill -USR2 "$pid"; done
-  for _ in {1..150}; do
-    for pid in "${ending[@]}"; do alive "$pid" && { nap 0.1; continue 2; }; done
-    break
+  # Not even srun knows of a node that was cut off for a while: each says itself that it has done.
+  for _ in {1..75}; do
+    compgen -G "$RAISE_HPO_RUN/up-*" > /dev/null || break
+    nap 0.2
   done
   for pid in "${ending[@]}"; do alive "$pid" && kill -TERM "$pid"; done
   for pid in "${ending[@]}"; do wait "$pid" 2>/dev/null; done

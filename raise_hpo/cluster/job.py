@@ -43,6 +43,10 @@ class RunFiles:
         """Its presence asks a node to leave the cluster; says why."""
         return self.path / f"excluded-{node}"
 
+    def up(self, node: str) -> Path:
+        """There as long as a node has anything of the cluster."""
+        return self.path / f"up-{node}"
+
     def log(self, node: str) -> Path:
         """What a node's Ray says."""
         return self.path / f"ray-{node}.log"

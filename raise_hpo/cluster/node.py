@@ -67,11 +67,14 @@ class RayNode:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        up = self.setting.run.up(self.name)
+        up.touch()
         try:
             return self._serve()
         finally:
             self._end_ray()
             shutil.rmtree(self.folder, ignore_errors=True)
+            up.unlink(missing_ok=True)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self.asked_to_end = True

@@ -68,8 +68,8 @@ def _check_trial_fits(spec: StudySpec, site: Site, request: JobRequest) -> None:
         places = min(places, math.floor(on_gpus + 1e-9))
     if places * request.nodes < resources.starting_workers:
         raise UserError(
-            f"resources: a trial asks for {resources.starting_workers} workers, and {request.nodes} node(s) of {site.name} "
-            f"have room for {places * request.nodes}; give more --nodes"
+            f"resources: a trial asks for {resources.starting_workers} workers, and {request.nodes} node(s) of "
+            f"{site.name} have room for {places * request.nodes}; give more --nodes"
         )
 
 
