@@ -27,6 +27,8 @@ def status(
     told = summary(folder)
     if folder.jobs.is_dir():
         told["cluster"] = _in_the_queue(folder)
+        if told["state"] == "interrupted" and _runs(told["cluster"]):
+            told["why"] = "it has no driver now; the job starts one again"
     if json:
         print(dumps(told))
         return
@@ -35,6 +37,10 @@ def status(
     from raise_hpo.report.summary import closing_words
 
     Console().print(closing_words(told))
+
+
+def _runs(queue: dict[str, Any] | None) -> bool:
+    return any(job["state"] == "RUNNING" for job in (queue or {"jobs": []})["jobs"])
 
 
 def _in_the_queue(folder: StudyFolder) -> dict[str, Any] | None:

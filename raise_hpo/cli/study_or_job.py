@@ -18,5 +18,8 @@ def find_study_or_job(reference: str | None) -> StudyFolder:
 
     try:
         return find_by_job(reference)
-    except UserError:
-        return find_study(reference)
+    except UserError as error:
+        try:
+            return find_study(reference)
+        except UserError:
+            raise error from None
