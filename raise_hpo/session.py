@@ -316,10 +316,11 @@ def every_second(question: Callable[[], bool]) -> Callable[[], bool]:
 
 
 def checked_trainable(study: StudySpec, trainable: type | None) -> type:
-    """The trainable's class, after it has looked at the study's data."""
+    """The trainable's class, after it has looked at the study's data, and the search space at its default."""
     found = trainable or resolve_trainable(study.trainable, study.import_from)
     check: Callable[[Mapping[str, Any]], None] = getattr(found, "check_data", lambda data: None)
     check(study.data)
+    default_config(study, found)
     return found
 
 
