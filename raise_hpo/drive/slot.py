@@ -27,8 +27,8 @@ class Slot(tune.Trainable):
     context, process group and data are not made again. Our own checkpoints, written by rank 0 to the study's folder,
     carry a trial from one stretch to the next, so a pause, a retry, a promotion and a resumed study all start alike.
 
-    A stretch reports `Began` once, then `EpochDone` each epoch. What goes wrong is reported as `Broke`: the actor stays,
-    and a fresh group serves the next stretch. Only the loss of a worker's node is raised, and ends the slot.
+    A stretch reports `Began` once, then `EpochDone` each epoch. What goes wrong is reported as `Broke`: the actor
+    stays, and a fresh group serves the next stretch. Only the loss of a worker's node is raised, and ends the slot.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
