@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from json import dumps
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,10 +49,21 @@ def submit(
     sbatch: Annotated[
         list[str] | None, typer.Option(metavar="OPTION", help="A further option of sbatch, such as --mail-type=END.")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="ray://HOST:PORT|JOB", help="Instead: a cluster that is up, or that of a running job."),
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="With --to ray://…: the file with its token.")] = None,
+    priority: Annotated[float, typer.Option(help="With --to: its share of the slots against other studies.")] = 1.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the batch script and submit nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Submit a study to a Slurm cluster; it outlives wall times, and the loss of nodes."""
+    """Submit a study to a Slurm cluster, where it outlives wall times and the loss of nodes, or to a Ray cluster."""
+    if to is not None:
+        from raise_hpo.cli.submit_to import submit_to
+
+        submit_to(study, to, token_file, name, priority, json, set_ or [])
+        return
     from raise_hpo.cluster.script import JobRequest, parse_time, script_file
     from raise_hpo.cluster.site import load_site
     from raise_hpo.cluster.submit import check_is_known, discard, prepare, warning
