@@ -10,7 +10,7 @@ import socket
 import time
 
 from raise_hpo.cluster import slurm
-from raise_hpo.cluster.job import Endpoint, Setting, Submitted, node_name, note_submission, submissions
+from raise_hpo.cluster.job import Endpoint, Setting, Submitted, all_jobs, node_name, note_submission, submissions
 from raise_hpo.errors import UserError
 
 _EVERY = 5.0
@@ -44,7 +44,8 @@ class HeadWatch:
         if time.monotonic() - self._seen < _LOST_AFTER:
             return False
         if self._is_first():
-            print(f"{time.strftime('%T')} the head at {self._head[0]} is lost: {give_back(self.setting)}", flush=True)
+            _say(f"the head at {self._head[0]} is lost")
+            give_back(self.setting)
         return True
 
     def _answers(self) -> bool:
@@ -62,39 +63,50 @@ class HeadWatch:
         return True
 
 
-def give_back(setting: Setting) -> str:
-    """Let the study go on in another job, and end this one; in words what was done."""
-    try:
-        done = _successor(setting)
-    except UserError as error:
-        done = f"no other job could be had ({error}); go on by 'raise-hpo submit {setting.study.name}'"
-    if done is None:
-        slurm.run("scontrol", "requeue", setting.job)
-        return "the job is put back into the queue"
+def give_back(setting: Setting) -> None:
+    """Let the study go on in another job, and end this one; each step is said first, as this process may go with it."""
+    following = _next_of_the_chain(setting)
+    if following is not None:
+        _say(f"job {following} of the chain goes on")
+    elif sum(1 for _ in setting.study.jobs.glob("*/given-back")) >= _AT_MOST:
+        _say(f"{_AT_MOST} heads were lost; the study waits for 'raise-hpo submit {setting.study.name}'")
+    elif not _submitted_again(setting) and _requeued(setting):
+        return
     slurm.cancel([setting.job])
-    return done
 
 
-def _successor(setting: Setting) -> str | None:
-    """The job that goes on, submitted if there is none; None if this one must be requeued."""
-    latest = submissions(setting.study)
-    chain = [job for submitted in latest for job in submitted.jobs]
-    for job in chain[chain.index(setting.job) + 1 :] if setting.job in chain else []:
-        if slurm.state_of(job).state == "PENDING":
-            return f"job {job} of the chain goes on"
-    if sum(1 for _ in setting.study.jobs.glob("*/given-back")) >= _AT_MOST:
-        return f"{_AT_MOST} heads were lost; the study waits for 'raise-hpo submit {setting.study.name}'"
+def _next_of_the_chain(setting: Setting) -> str | None:
+    chain = all_jobs(setting.study)
+    later = chain[chain.index(setting.job) + 1 :] if setting.job in chain else []
+    return next((job for job in later if slurm.state_of(job).state == "PENDING"), None)
+
+
+def _submitted_again(setting: Setting) -> bool:
+    """Submit the batch script again, where nodes may."""
     if not setting.submit_from_nodes or not setting.script:
-        return None
-    job = slurm.submit(setting.script, f"--dependency=afterany:{setting.job}", f"--exclude={_head_of(setting)}")
-    if latest:
-        last = latest[-1]
-        note_submission(setting.study, Submitted([job], last.site, last.nodes, last.hours, setting.script, time.time()))
-    return f"job {job} was submitted and goes on, by {node_name()}"
+        return False
+    try:
+        job = slurm.submit(setting.script, f"--dependency=afterany:{setting.job}")
+    except UserError as error:
+        _say(str(error))
+        return False
+    last = submissions(setting.study)[-1]
+    again = Submitted([job], last.site, last.nodes, last.hours, setting.script, time.time())
+    note_submission(setting.study, again)
+    _say(f"job {job} was submitted by {node_name()} and goes on")
+    return True
 
 
-def _head_of(setting: Setting) -> str:
-    from raise_hpo.cluster.job import read_endpoint
+def _requeued(setting: Setting) -> bool:
+    """Put the job back into the queue, where it may be."""
+    _say("the job is put back into the queue")
+    try:
+        slurm.run("scontrol", "requeue", setting.job)
+    except UserError as error:
+        _say(f"{error}; go on by 'raise-hpo submit {setting.study.name}'")
+        return False
+    return True
 
-    endpoint = read_endpoint(setting.run)
-    return endpoint.node if endpoint else ""
+
+def _say(words: str) -> None:
+    print(f"{time.strftime('%T')} {words}", flush=True)

@@ -120,7 +120,7 @@ def test_a_lost_head_node(slurm: SlurmCluster, running: ClusterStudy) -> None:
     slurm.boot("jrc0001")
     check(running, **LONGER)
     running.jobs = all_jobs(running.folder)
-    assert len(running.jobs) == 2 and "was submitted and goes on" in running.told()
+    assert len(running.jobs) == 2 and "was submitted by jrc000" in running.told()
     settled(slurm, running)
 
 
