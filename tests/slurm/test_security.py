@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from .cluster import SlurmCluster
 from .studies import ClusterStudy, path_of
@@ -22,46 +19,44 @@ print("inside")
 """
 
 
-@pytest.fixture
-def study(slurm: SlurmCluster) -> Iterator[ClusterStudy]:
-    """A study of alice's that runs, with the dashboard."""
-    study = ClusterStudy(slurm, seconds=3.0, max_epochs=100)
+def test_nobody_but_the_user_gets_into_a_cluster(slurm: SlurmCluster) -> None:
+    study = ClusterStudy(slurm, seconds=3.0, max_epochs=200)
     study.submit("--dashboard loopback")
     study.wait_reports(3)
-    yield study
+    for node in ("jrc0001", "jrc0002"):
+        check_that_every_port_refuses(slurm, node)
+    head = json.loads((path_of(study) / "head.json").read_text())
+    for address in (head["address"], f"ray://127.0.0.1:{head['client']}"):
+        for token in ("wrong", "none"):
+            check_that_no_driver_connects(slurm, head["node"], address, token)
+    check_that_the_token_is_in_its_file_only(slurm, study)
     study.shell(f"scancel {study.jobs[0]}")
     slurm.wait_for(study.jobs[0], "CANCELLED")
 
 
-def test_another_user_is_refused_at_every_port(slurm: SlurmCluster, study: ClusterStudy) -> None:
-    probe = Path(__file__).parent / "intruder.py"
-    for node in ("jrc0001", "jrc0002"):
-        ours = [found for found in slurm.listening(node, "alice") if found.port not in ports_of_srun(slurm, node)]
-        assert len(ours) >= 8
-        addresses = [f"{'127.0.0.1' if '127.0.0.1' in p.address else node}:{p.port}" for p in ours]
-        told = slurm.run(node, "python", str(probe), *addresses, user="bob", timeout=300).stdout
-        answers = json.loads(told)
-        let_in = {at: told for at, told in answers.items() if told not in ("UNAUTHENTICATED", "HTTP [401]", "refused")}
-        assert not let_in, slurm.run(node, "ss", "-ltnpH", user="root").stdout
-
-
-def ports_of_srun(slurm: SlurmCluster, node: str) -> set[int]:
-    """Slurm's own ports, which ask for munge's credentials."""
+def check_that_every_port_refuses(slurm: SlurmCluster, node: str) -> None:
+    """Another user asks each port of alice's for something."""
     lines = slurm.run(node, "ss", "-ltnpH", user="root").stdout.splitlines()
-    return {int(line.split()[3].rpartition(":")[2]) for line in lines if '"srun"' in line}
+    # Slurm's own ports ask for munge's credentials.
+    of_srun = {int(line.split()[3].rpartition(":")[2]) for line in lines if '"srun"' in line}
+    ours = [found for found in slurm.listening(node, "alice") if found.port not in of_srun]
+    assert len(ours) >= 8
+    addresses = [f"{'127.0.0.1' if '127.0.0.1' in p.address else node}:{p.port}" for p in ours]
+    probe = Path(__file__).parent / "intruder.py"
+    answers = json.loads(slurm.run(node, "python", str(probe), *addresses, user="bob", timeout=300).stdout)
+    let_in = {at: told for at, told in answers.items() if told not in ("UNAUTHENTICATED", "HTTP [401]", "refused")}
+    assert not let_in, "\n".join(lines)
 
 
-@pytest.mark.parametrize("token", ["wrong", "none"])
-def test_another_user_cannot_connect_a_driver(slurm: SlurmCluster, study: ClusterStudy, token: str) -> None:
-    head = json.loads((path_of(study) / "head.json").read_text())
-    for address in (head["address"], f"ray://127.0.0.1:{head['client']}"):
-        done = slurm.run(
-            head["node"], "timeout", "100", "python", "-c", _TRY_TO_JOIN, address, token, user="bob", check=False
-        )
-        assert done.returncode != 0 and "inside" not in done.stdout
+def check_that_no_driver_connects(slurm: SlurmCluster, node: str, address: str, token: str) -> None:
+    """Another user starts a driver, on the node itself, with another token or none."""
+    command = ("timeout", "100", "python", "-c", _TRY_TO_JOIN, address, token)
+    done = slurm.run(node, *command, user="bob", check=False)
+    assert done.returncode != 0 and "inside" not in done.stdout
 
 
-def test_the_token_is_in_its_file_and_nowhere_else(slurm: SlurmCluster, study: ClusterStudy) -> None:
+def check_that_the_token_is_in_its_file_only(slurm: SlurmCluster, study: ClusterStudy) -> None:
+    """It is in no other file, no command line, no environment and no log."""
     run = path_of(study)
     token = (run / "token").read_text()
     assert len(token) == 64
