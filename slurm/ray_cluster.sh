@@ -73,7 +73,7 @@ end_cluster() {
   touch "$RAISE_HPO_RUN/stop"
   for pid in "${ending[@]}"; do alive "$pid" && kill -USR2 "$pid"; done
   # Not even srun knows of a node that was cut off for a while: each says itself that it has done.
-  for _ in {1..75}; do
+  for _ in {1..150}; do
     compgen -G "$RAISE_HPO_RUN/up-*" > /dev/null || break
     nap 0.2
   done

@@ -198,7 +198,7 @@ class RayNode:
                 self._ray.wait(4)
             except subprocess.TimeoutExpired:
                 self._ray.kill()
-        end(carrying(NODE_CACHE, str(self.folder / "cache")))
+        end(carrying(NODE_CACHE, str(self.folder / "cache")), seconds=1.0)
 
 
 def say(words: str) -> None:

@@ -47,7 +47,7 @@ def settled(slurm: SlurmCluster, study: ClusterStudy) -> None:
     """All its jobs end, and leave nothing."""
     for job in study.jobs:
         slurm.wait_for(job, ("COMPLETED", "CANCELLED", "FAILED", "NODE_FAIL"), 90)
-    assert what_is_left(slurm, study.user) == {}
+    assert what_is_left(slurm, study.user) == {}, study.told()
 
 
 LONGER = {"max_epochs": 12, "budget": {"trials": 5}, "resources": {"cpus": 8}}
