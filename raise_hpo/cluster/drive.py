@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from raise_hpo.cluster.exits import FINISHED, INTERRUPTED, NO_BEST, NODES_MISSING, PAUSED, STOPPED, WRONG_INPUT
@@ -44,7 +45,7 @@ class JobRay(AttachedRay):
         endpoint = read_endpoint(setting.run)
         if endpoint is None:
             raise UserError(f"{setting.run.address} is missing: the job's Ray head is not up")
-        super().__init__(endpoint.address)
+        super().__init__(endpoint.address, Path(endpoint.folder))
         self.setting = setting
         self.expected = expected
 

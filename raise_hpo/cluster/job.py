@@ -63,6 +63,7 @@ class Endpoint:
         dashboard: Port of the dashboard there; None without one.
         dashboard_host: The address that the dashboard listens on.
         token_file: The file with the cluster's token.
+        folder: The head's private folder on its own disk, removed with the cluster.
     """
 
     address: str
@@ -71,6 +72,7 @@ class Endpoint:
     dashboard: int | None
     dashboard_host: str
     token_file: str
+    folder: str
 
 
 def write_endpoint(run: RunFiles, endpoint: Endpoint) -> None:

@@ -57,7 +57,7 @@ class RayNode:
         self.role = role
         self.setting = setting
         self.name = node_name()
-        self.asked_to_end = False
+        self.asked_to_end = self.in_haste = False
         self.folder = _private_folder(Path(os.path.expandvars(setting.scratch)), setting.job)
         self._ray: subprocess.Popen[bytes] | None = None
         self._starts: list[float] = []
@@ -78,6 +78,8 @@ class RayNode:
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self.asked_to_end = True
+        # Slurm sends it when a job is cancelled or out of time, and kills soon after.
+        self.in_haste = self.in_haste or number == signal.SIGTERM
 
     def _serve(self) -> int:
         self._start()
@@ -168,7 +170,7 @@ class RayNode:
             if found.exists() and (address := found.read_text().strip()):
                 endpoint = Endpoint(
                     address, self.name, self._client_port, self._dashboard_port, self._dashboard_host,
-                    str(self.setting.run.token),
+                    str(self.setting.run.token), str(self.folder),
                 )  # fmt: skip
                 write_endpoint(self.setting.run, endpoint)
                 return True
@@ -192,13 +194,13 @@ class RayNode:
 
     def _end_ray(self) -> None:
         """End Ray and all that it started here: every process that carries this node's folder in its environment."""
-        if self._ray is not None and self._ray.poll() is None:
+        if self._ray is not None and self._ray.poll() is None and not self.in_haste:
             self._ray.terminate()
             try:
                 self._ray.wait(4)
             except subprocess.TimeoutExpired:
                 self._ray.kill()
-        end(carrying(NODE_CACHE, str(self.folder / "cache")), seconds=1.0)
+        end(carrying(NODE_CACHE, str(self.folder / "cache")), seconds=0.2 if self.in_haste else 1.0)
 
 
 def say(words: str) -> None:

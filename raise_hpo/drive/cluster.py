@@ -130,6 +130,7 @@ class AttachedRay:
 
     Args:
         address: The head's ``HOST:PORT``; None if this process is connected already, as an actor is.
+        place: Where on this node to put what Tune writes; the system's temporary folder if None.
 
     Raises:
         UserError: The cluster does not answer or refuses the token.
@@ -137,12 +138,13 @@ class AttachedRay:
 
     storage: Path
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, place: Path | None = None) -> None:
         self.address = address
+        self.place = place
 
     def __enter__(self) -> AttachedRay:
         sweep_killed()
-        self.storage = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.storage = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self.place))
         mark_owner(self.storage)
         os.environ.update(TUNE_SETTINGS)
         try:

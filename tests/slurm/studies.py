@@ -96,8 +96,9 @@ class ClusterStudy:
 
     @property
     def folder(self) -> StudyFolder:
-        """The study's folder."""
-        return StudyFolder(next((self.home / "studies").iterdir()))
+        """The study's folder; the first one's if others were submitted from here."""
+        folders = (self.home / "studies").iterdir()
+        return StudyFolder(min(folders, key=lambda folder: (folder / "study.yaml").stat().st_mtime))
 
     def events(self, kind: str | None = None) -> list[Event]:
         """The journal so far."""
