@@ -217,4 +217,6 @@ def test_two_users_on_the_same_nodes(slurm: SlurmCluster) -> None:
         study.wait(lambda study=study: len(study.hosts()) == 3, "trials on all nodes", 400)
     for study in studies:
         check(study, resources={"cpus": 4})
+        slurm.wait_for(study.jobs[0], "COMPLETED", 90)
+    for study in studies:
         settled(slurm, study)
