@@ -12,10 +12,10 @@ from .studies import ClusterStudy, what_is_left
 
 
 def test_a_study_runs_on_all_nodes_and_leaves_nothing_behind(slurm: SlurmCluster) -> None:
-    study = ClusterStudy(slurm)
-    (job,) = study.submit()
+    study = ClusterStudy(slurm, budget={"trials": 5}, resources={"cpus": 4, "gpus": 2.0})
+    (job,) = study.submit("--gpus 4")
     slurm.wait_for(job, "COMPLETED", 480)
-    assert study.history().state == "finished"
+    assert study.history().state == "finished" and study.history().slots == 6, "two trials of 2 GPUs fit on a node of 4"
     assert study.hosts() == set(slurm.nodes)
     assert {trial.state for trial in study.history().trials} == {"finished"}
     study.check_nothing_was_trained_in_vain()
