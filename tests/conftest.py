@@ -8,9 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Trials are many and small: one thread each, as a study gives them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No example of Hypothesis has a time limit: another process may have the machine.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 # A shell that runs the tests in the background lets its processes ignore Ctrl-C, and ours would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -4,15 +4,12 @@ import math
 import numpy as np
 import optuna
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from raise_hpo.names import search_space_file
 from raise_hpo.space import SearchSpace, SpaceError, flatten, nest
 from raise_hpo.yaml_source import load_yaml, parse_yaml
-
-settings.register_profile("shared machine", deadline=None)
-settings.load_profile("shared machine")
 
 CONDITIONAL = {
     "gnn.bin_size": {"choice": [16, 32, 40], "when": {"conv": "gnn"}},

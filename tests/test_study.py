@@ -19,9 +19,6 @@ from raise_hpo.study import StudyError, StudySpec, load_study_file
 from raise_hpo.study.choices import OPTIONS
 from raise_hpo.yaml_source import YamlError, dump_yaml, parse_yaml
 
-settings.register_profile("shared machine", deadline=None)
-settings.load_profile("shared machine")
-
 SMALL = {"trainable": "mlpf", "search_space": {"lr": "loguniform(1e-4, 1e-2)", "seed": "choice([1, 2])"}}
 FILE = """\
 trainable: mlpf

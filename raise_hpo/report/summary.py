@@ -32,7 +32,10 @@ def summary(folder: StudyFolder) -> dict[str, Any]:
     history = folder.history()
     at_work = history.state != "running" or folder.driver() is not None
     where = places(folder, history.study.get("tracking", {}).get("mlflow"), history.last_seq)
-    return standing(history, folder.name, at_work, where)
+    found = standing(history, folder.name, at_work, where)
+    if not folder.begun and folder.jobs.is_dir():
+        found |= {"state": "submitted", "why": "no job has begun it yet"}
+    return found
 
 
 def places(folder: StudyFolder, mlflow: str | None, last_seq: int) -> dict[str, Any]:
@@ -84,9 +87,7 @@ def standing(history: History, name: str, at_work: bool, where: dict[str, Any]) 
 
 
 def _state(history: History, at_work: bool) -> tuple[str, str]:
-    """What the journal says, unless it says that a driver is at work and there is none, or there is no journal yet."""
-    if history.state == "new":
-        return "submitted", "no job has begun it yet"
+    """What the journal says, unless it says that a driver is at work and there is none."""
     if history.state == "running" and not at_work:
         return "interrupted", "the driver ended without a word"
     return history.state, history.why
