@@ -18,10 +18,13 @@ alive() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }
 nap() { sleep "$1" & wait $!; }
 
 signalled='' driver='' head_pid='' steps=()
+mkdir -p "$RAISE_HPO_STUDY/jobs"
+RAISE_HPO_RUN=$RAISE_HPO_STUDY/jobs
 # shellcheck disable=SC2329  # the traps call it
 on_signal() {
   signalled=$1
-  alive "$driver" && kill -"$1" "$driver"
+  # Ray Tune takes SIGUSR1 for itself, so the driver is told by a file.
+  if [ "$1" = USR1 ]; then touch "$RAISE_HPO_RUN/pause"; elif alive "$driver"; then kill -"$1" "$driver"; fi
 }
 trap 'on_signal USR1' USR1
 trap 'on_signal TERM' TERM
@@ -39,7 +42,7 @@ start_workers() { # NODE...
 start_cluster() {
   export RAISE_HPO_RUN=$RAISE_HPO_STUDY/jobs/$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}.$1
   export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$RAISE_HPO_RUN/token
-  mkdir -p "$RAISE_HPO_STUDY/jobs" && mkdir -m 700 "$RAISE_HPO_RUN" || return 1
+  mkdir -m 700 "$RAISE_HPO_RUN" || return 1
   (umask 077; od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH")
   steps=() respawned=0
   "$python" -m raise_hpo.cluster.node head > "$RAISE_HPO_RUN/ray-$head.log" 2>&1 &

@@ -1,8 +1,8 @@
 """The study's driver inside a batch job: ``python -m raise_hpo.cluster.drive``, run by ``slurm/ray_cluster.sh``.
 
 It waits until the job's nodes have joined and no other job drives the study, runs it, and pauses it when the batch
-script hands on SIGUSR1: running trials end their epoch and are checkpointed, or are left at their last checkpoint if
-the time does not suffice.
+script says that the job is about to end: running trials end their epoch and are checkpointed, or are left at their last
+checkpoint if the time does not suffice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from raise_hpo.cluster.exits import FINISHED, INTERRUPTED, NO_BEST, NODES_MISSING, PAUSED, STOPPED, WRONG_INPUT
 from raise_hpo.cluster.job import Setting, read_endpoint
@@ -24,6 +23,7 @@ from raise_hpo.history import History
 from raise_hpo.session import Session
 
 _TIME_TO_CLOSE = 60.0
+_LOOK_SECONDS = 0.5
 
 
 class NodesMissing(UserError):
@@ -81,18 +81,25 @@ class JobRay(AttachedRay):
 
 
 class Pause:
-    """Pauses the session when SIGUSR1 comes, and interrupts it when the wall time is near.
+    """Pauses the session when the batch script asks for it, and interrupts it when the wall time is near.
+
+    The script asks by a file: SIGUSR1, which it gets itself, is Ray Tune's here.
 
     Args:
         setting: What the batch script exported.
     """
 
     def __init__(self, setting: Setting) -> None:
-        self.asked = False
+        self._request = setting.run.pause
         self._lead = setting.lead
         self._why = f"paused: job {setting.job} is about to end"
         self._session: Session | None = None
-        signal.signal(signal.SIGUSR1, self._on_signal)
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the job is about to end."""
+        return self._request.exists()
 
     def watch(self, session: Session) -> None:
         """Pause this session from now on."""
@@ -100,17 +107,14 @@ class Pause:
         if self.asked:
             session.request_stop(self._why)
 
-    def _on_signal(self, number: int, frame: Any) -> None:
-        if self.asked:
-            return
-        self.asked = True
+    def _wait(self) -> None:
+        while not self.asked:
+            time.sleep(_LOOK_SECONDS)
         say("the job is about to end: running trials finish their epoch and the study pauses")
-        left = self._lead - min(_TIME_TO_CLOSE, self._lead / 2)
-        timer = threading.Timer(left, os.kill, (os.getpid(), signal.SIGTERM))
-        timer.daemon = True
-        timer.start()
         if self._session is not None:
             self._session.request_stop(self._why)
+        time.sleep(self._lead - min(_TIME_TO_CLOSE, self._lead / 2))
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def drive(setting: Setting, expected: list[str], pause: Pause) -> int:

@@ -39,6 +39,11 @@ class RunFiles:
         """Made by the worker node that gave the allocation back because the head was lost."""
         return self.path / "given-back"
 
+    @property
+    def pause(self) -> Path:
+        """Its presence asks the driver to pause the study, as the job is about to end."""
+        return self.path / "pause"
+
     def excluded(self, node: str) -> Path:
         """Its presence asks a node to leave the cluster; says why."""
         return self.path / f"excluded-{node}"
