@@ -72,6 +72,10 @@ class Session:
         ray: The Ray to run on, which may lose and gain nodes; a private one on this machine if None.
         limit: On a shared cluster, how many slots the study may use, once a second, given how many fit and how many
             trials it could run.
+
+    Attributes:
+        exclude: Told of a node that is to be left alone from now on, and why.
+        driving: Whether trials run, or are about to.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class Session:
         self.ray = ray
         self.exclude: Callable[[str, str], None] = lambda node, why: None
         self._stop_asked: str | None = None
+        self.driving = False
         self.limit = limit
         self.default: Config | None = default_config(study, trainable)
         self.earlier: tuple[CurveTable, ...] = ()
@@ -239,7 +244,11 @@ class Session:
                 stop_requested=every_second(self._is_to_stop), each_turn=view.refresh,
                 capacity=(lambda: self._allowed(core)) if self.ray else None, exclude=self.exclude,
             )  # fmt: skip
-            driver.run()
+            self.driving = True
+            try:
+                driver.run()
+            finally:
+                self.driving = False
         self._close(core, "stopped", self._stop_reason())
 
     def _is_to_stop(self) -> bool:

@@ -117,6 +117,8 @@ for attempt in 0 1 2; do
   if [ $code != 73 ] || [ -n "$signalled" ]; then break; fi
 done
 trap '' USR1 TERM
+# What did not get ready before the wall time is paused all the same, at its last checkpoints.
+if [ "$signalled" = USR1 ] && [ $code -ge 128 ]; then code=85; fi
 say "the study's driver ended with exit code $code${signalled:+ after signal $signalled}"
 "$python" -m raise_hpo.cluster.after $code
 exit $code

@@ -114,7 +114,9 @@ class Pause:
         if self._session is not None:
             self._session.request_stop(self._why)
         time.sleep(self._lead - min(_TIME_TO_CLOSE, self._lead / 2))
-        os.kill(os.getpid(), signal.SIGTERM)
+        # Once no trial runs any more, the session is about to leave all in order, and is let.
+        if self._session is not None and self._session.driving:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def drive(setting: Setting, expected: list[str], pause: Pause) -> int:
