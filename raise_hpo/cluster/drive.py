@@ -171,10 +171,12 @@ def exclude(setting: Setting, node: str, why: str) -> None:
     from raise_hpo.cluster.job import all_jobs
 
     setting.run.excluded(node).write_text(why)
+    prefix = setting.run.excluded("").name
+    nodes = {path.name.removeprefix(prefix) for path in setting.study.jobs.glob(f"*/{prefix}*")}
     for job in all_jobs(setting.study):
         try:
             if slurm.state_of(job).state == "PENDING":
-                slurm.run("scontrol", "update", f"jobid={job}", f"ExcNodeList={node}")
+                slurm.run("scontrol", "update", f"jobid={job}", f"ExcNodeList={','.join(sorted(nodes))}")
         except UserError as error:
             say(f"job {job} may still get {node}: {error}")
 
