@@ -62,7 +62,8 @@ class Measurement:
         from raise_hpo.drive.measured import costs_of
         from raise_hpo.slot_scaling import check_budget
 
-        self._trainable = checked_trainable(self.study, None)
+        if self._trains:
+            self._trainable = checked_trainable(self.study, None)
         if self.slots:
             check_budget(self.study)
         if self.simulated and self.slots and self.curves is None:
@@ -80,10 +81,15 @@ class Measurement:
         Raises:
             UserError: A count does not fit, or a study cannot be run; what was measured before is kept.
         """
-        if self.workers != [] or (self.slots and not self.simulated):
+        if self._trains:
             self._on_ray(folder)
         if self.slots:
             self._over_slots()
+
+    @property
+    def _trains(self) -> bool:
+        """Whether anything is trained here; what is only simulated needs neither the trainable nor its data."""
+        return self.workers != [] or (bool(self.slots) and not self.simulated)
 
     def _on_ray(self, folder: Path) -> None:
         """See what fits, and time the workers."""
