@@ -16,6 +16,7 @@ from raise_hpo.report.facts import ORDER, Comparison, compare, cost, failures, f
 from raise_hpo.report.figures import Figure, group_of
 from raise_hpo.report.front import front_charts, front_standing, front_words
 from raise_hpo.report.importance import Importance, importance, importance_chart
+from raise_hpo.report.page import fill_in
 from raise_hpo.report.parallel import parallel_coordinates
 from raise_hpo.report.plain import algorithm
 from raise_hpo.report.progress import progress_by_epochs, progress_by_time
@@ -46,15 +47,7 @@ def write_report(folder: StudyFolder) -> Path:
 
 def render(history: History, folder: StudyFolder) -> str:
     """The report as HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("raise_hpo.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"number": number, "percent": percent, "energy": energy}
-    return environment.get_template(TEMPLATE).render(**_content(history, folder), plotlyjs=get_plotlyjs())
+    return fill_in(TEMPLATE, **_content(history, folder))
 
 
 def _content(history: History, folder: StudyFolder) -> dict[str, Any]:

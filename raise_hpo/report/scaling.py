@@ -16,6 +16,7 @@ from rich.text import Text
 
 from raise_hpo.errors import UserError
 from raise_hpo.report.figures import Figure, axis, figure, time_unit
+from raise_hpo.report.page import fill_in
 from raise_hpo.report.words import counted, duration, number, percent
 
 TEMPLATE = "scaling.html"
@@ -147,21 +148,13 @@ def _flat(document: Document) -> Iterable[Row]:
 
 def render(document: Document) -> str:
     """The page as HTML, with plotly.js inside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("raise_hpo.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     title, standing = headline(document)
     modes = [(mode, ABOUT[mode], worker_cells(rows)) for mode, rows in _series(document["workers"], "mode")]
-    return environment.get_template(TEMPLATE).render(
-        name=document["study"], trainable=document["trainable"], headline=title, standing=standing,
+    return fill_in(
+        TEMPLATE, name=document["study"], trainable=document["trainable"], headline=title, standing=standing,
         setting=_setting(document), epochs=document["epochs"], modes=modes,
         slots=slot_cells(document["slots"]) if document["slots"] else [], failures=_failures(document),
         notes=document["notes"], figures=charts(document), written=time.strftime("%Y-%m-%d %H:%M"),
-        plotlyjs=get_plotlyjs(),
     )  # fmt: skip
 
 
