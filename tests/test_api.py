@@ -13,27 +13,12 @@ import pytest
 import raise_hpo
 from raise_hpo.errors import UserError
 
+from .notebook import SINE
+
 ROOT = Path(__file__).resolve().parent.parent
 
-NOTEBOOK = """
+TUNES = """
 import json
-import torch
-import raise_hpo
-
-class Sine(raise_hpo.Trainable):
-    defaults = {"lr": 0.0003}
-    search_space = {"lr": "loguniform(1e-4, 1e-1)"}
-
-    def build(self, config):
-        self.x = torch.linspace(-3, 3, 128).unsqueeze(1)
-        self.model = self.distribute(torch.nn.Linear(1, 1))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config["lr"])
-
-    def train_epoch(self):
-        for x in self.shard(self.x, batch_size=32):
-            loss = torch.nn.functional.mse_loss(self.model(x), x.sin())
-            self.step(loss)
-        return {"val_loss": loss}
 
 if __name__ == "__main__":
     content = {"max_epochs": 3, "budget": {"trials": 4}, "searcher": "random"}
@@ -44,7 +29,7 @@ if __name__ == "__main__":
 
 def test_a_class_of_a_script_is_tuned_without_a_file(tmp_path: Path) -> None:
     script = tmp_path / "notebook.py"
-    script.write_text(NOTEBOOK)
+    script.write_text(SINE + TUNES)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300

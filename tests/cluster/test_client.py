@@ -21,6 +21,7 @@ from raise_hpo.cluster.link import connection_words
 from raise_hpo.errors import UserError
 from raise_hpo.journal import Event, read
 
+from ..notebook import SINE
 from .head import ROOT, Head, free_port
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to mend
@@ -134,28 +135,6 @@ def test_other_versions_are_named() -> None:
 
 PAGE = (ROOT / "docs" / "client.md").read_text()
 
-NOTEBOOK = """
-import torch
-import raise_hpo
-
-class Sine(raise_hpo.Trainable):
-    defaults = {"lr": 0.0003}
-    search_space = {"lr": "loguniform(1e-4, 1e-1)"}
-
-    def build(self, config):
-        self.x = torch.linspace(-3, 3, 128).unsqueeze(1)
-        self.model = self.distribute(torch.nn.Linear(1, 1))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config["lr"])
-
-    def train_epoch(self):
-        for x in self.shard(self.x, batch_size=32):
-            loss = torch.nn.functional.mse_loss(self.model(x), x.sin())
-            self.step(loss)
-        print("an epoch of a sine")
-        return {"val_loss": loss}
-
-"""
-
 
 def test_the_session_of_the_page_with_a_class_of_a_notebook(cluster: Head, tmp_path: Path) -> None:
     first, again = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -164,7 +143,7 @@ def test_the_session_of_the_page_with_a_class_of_a_notebook(cluster: Head, tmp_p
     code = code.replace("session.close()", "print(repr(study.logs(0)))\nprint(study.best().epoch)\nsession.close()")
     code = code.replace("ray://127.0.0.1:10001", cluster.address).replace('"token"', repr(str(cluster.token)))
     assert code.count(cluster.address) == 2
-    output, trouble = client(NOTEBOOK + code, tmp_path).communicate(timeout=200)
+    output, trouble = client(SINE + code, tmp_path).communicate(timeout=200)
     lines = output.splitlines()
     assert len(lines) == 5, trouble
     assert set(eval(lines[0])) == {"lr"}
@@ -195,7 +174,7 @@ submit_to("study.yaml", {address!r}, Path({token!r}), "shell", 2.0, json=True)
 def test_from_the_shell_with_a_class_in_a_file_that_the_cluster_does_not_have(
     cluster: Head, session: ClusterSession, tmp_path: Path
 ) -> None:
-    (tmp_path / "sine.py").write_text(NOTEBOOK)
+    (tmp_path / "sine.py").write_text(SINE)
     content = {"trainable": "sine.py:Sine", "search_space": {"lr": "loguniform(1e-4, 1e-1)"}, "searcher": "random"}
     (tmp_path / "study.yaml").write_text(json.dumps({**content, "max_epochs": 2, "budget": {"trials": 1}}))
     submitting = client(SHELL.format(address=cluster.address, token=str(cluster.token)), tmp_path)
@@ -250,9 +229,6 @@ def test_two_studies_share_by_priority_and_one_stops(cluster: Head, session: Clu
     assert slots(journal(cluster, "low"))[-1] == 4
     low.stop()
     assert low.wait(timeout=120) == "stopped"
-    import shutil
-
-    shutil.copytree(cluster.studies, "/tmp/rc/kept", dirs_exist_ok=True)
     for name in ("low", "high"):
         assert_no_epoch_trained_twice(journal(cluster, name), handed_back_only=True)
     with pytest.raises(UserError, match="study 'low' exists"):
