@@ -121,7 +121,7 @@ class StudyFolder:
         return self.logs / f"trial-{trial:04d}.log"
 
     def driver(self) -> dict[str, Any] | None:
-        """Host and process of the driver at work, or None if there is none.
+        """Host, process and batch job of the driver at work, or None if there is none.
 
         Not to be asked in the driver's own process: closing any descriptor of the file drops a process's POSIX locks.
         """
@@ -159,12 +159,17 @@ class DriverLock:
                 f"see it with 'raise-hpo status {folder.name}', end it with 'raise-hpo stop {folder.name}'"
             ) from error
         self._file.truncate(0)
-        self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        self._file.write(json.dumps(_this_process()))
         self._file.flush()
 
     def release(self) -> None:
         """Let another driver in."""
         self._file.close()
+
+
+def _this_process() -> dict[str, Any]:
+    """Where this process runs; ``job`` is None outside of a batch job."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID")}
 
 
 def studies_root() -> Path:
@@ -180,6 +185,11 @@ def all_studies(root: Path | None = None) -> list[StudyFolder]:
 
 def _last_change(folder: StudyFolder) -> float:
     return (folder.journal if folder.begun else folder.jobs).stat().st_mtime
+
+
+def known_study(reference: str) -> StudyFolder | None:
+    """The study of this name or folder below the root; None if there is none."""
+    return next((study for study in all_studies() if reference in (study.name, str(study.path))), None)
 
 
 def find_study(reference: str | None) -> StudyFolder:

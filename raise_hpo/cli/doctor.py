@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from raise_hpo.cli.job_options import Account, Cpus, Gpus, Memory, Partition, Qos, SiteName, hours_of
+
 
 def doctor(
-    site: Annotated[str, typer.Option(help="The cluster: a site's name, or a TOML file.")] = "generic",
+    site: SiteName = "generic",
     nodes: Annotated[
         int, typer.Option(min=0, help="Compute nodes to look at, in one short job; 0: this host alone.")
     ] = 2,
@@ -22,25 +24,25 @@ def doctor(
         str | None,
         typer.Option(metavar="HH:MM:SS", help="Wall time that studies will ask for; else the site's longest."),
     ] = None,
-    account: Annotated[str | None, typer.Option(help="The project to bill.")] = None,
-    partition: Annotated[str | None, typer.Option(help="Instead of the site's.")] = None,
-    qos: Annotated[str | None, typer.Option(help="Instead of the site's.")] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="CPUs of a node, instead of the site's.")] = None,
-    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs of a node, instead of the site's.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory of a node, such as 400G.")] = None,
+    account: Account = None,
+    partition: Partition = None,
+    qos: Qos = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
     wait: Annotated[int, typer.Option(min=1, help="Seconds to wait for the job's start.")] = 600,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Check a cluster: Slurm, folders, nodes and what is between them. Every trouble comes with its remedy."""
     from raise_hpo.cluster.doctor.examine import examine
-    from raise_hpo.cluster.script import JobRequest, parse_time
+    from raise_hpo.cluster.script import JobRequest
     from raise_hpo.cluster.site import load_site
     from raise_hpo.folder import studies_root
     from raise_hpo.study import load_study_file
 
     profile = load_site(site)
     request = JobRequest(
-        nodes=max(nodes, 1), hours=parse_time(time) if time else profile.max_hours or 1.0, partition=partition,
+        nodes=max(nodes, 1), hours=hours_of(time, profile), partition=partition,
         account=account, qos=qos, cpus=cpus, gpus=gpus, memory=memory,
     )  # fmt: skip
     spec = load_study_file(study, []) if study else None

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from raise_hpo.cli.job_options import Account, Cpus, Gpus, Memory, Partition, Qos, SiteName, hours_of
+
 
 class DashboardPlace(StrEnum):
     """Where Ray's dashboard listens."""
@@ -21,7 +23,7 @@ class DashboardPlace(StrEnum):
 
 def submit(
     study: Annotated[str, typer.Argument(help="A study file, a trainable's name, or a study to go on with.")],
-    site: Annotated[str, typer.Option(help="The cluster: a site's name, or a TOML file.")] = "generic",
+    site: SiteName = "generic",
     nodes: Annotated[int, typer.Option(min=1, help="Nodes of the job.")] = 1,
     time: Annotated[
         str | None, typer.Option(metavar="HH:MM:SS", help="Wall time of a job; the site's longest if not given.")
@@ -31,12 +33,12 @@ def submit(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; numbered if not given.")] = None,
-    account: Annotated[str | None, typer.Option(help="The project to bill.")] = None,
-    partition: Annotated[str | None, typer.Option(help="Instead of the site's.")] = None,
-    qos: Annotated[str | None, typer.Option(help="Instead of the site's.")] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="CPUs of a node, instead of the site's.")] = None,
-    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs of a node, instead of the site's.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory of a node, such as 400G.")] = None,
+    account: Account = None,
+    partition: Partition = None,
+    qos: Qos = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    memory: Memory = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Trials at a time; as many as fit if not given.")] = None,
     lead: Annotated[int, typer.Option(min=10, help="Seconds before the wall time at which the study pauses.")] = 300,
     join_seconds: Annotated[int, typer.Option(min=1, help="How long to wait for all nodes.")] = 180,
@@ -64,7 +66,7 @@ def submit(
 
         submit_to(study, to, token_file, name, priority, json, set_ or [])
         return
-    from raise_hpo.cluster.script import JobRequest, parse_time, script_file
+    from raise_hpo.cluster.script import JobRequest, script_file
     from raise_hpo.cluster.site import load_site
     from raise_hpo.cluster.submit import check_is_known, discard, prepare, warning
     from raise_hpo.cluster.submit import submit as submit_jobs
@@ -72,7 +74,7 @@ def submit(
     profile = load_site(site)
     check_is_known(study)
     request = JobRequest(
-        nodes=nodes, hours=parse_time(time) if time else profile.max_hours or 1.0, partition=partition, account=account,
+        nodes=nodes, hours=hours_of(time, profile), partition=partition, account=account,
         qos=qos, cpus=cpus, gpus=gpus, memory=memory, slots=slots, lead=lead, join_seconds=join_seconds,
         require_all=require_all, dashboard=dashboard.value, options=tuple(sbatch or ()),
     )  # fmt: skip

@@ -20,14 +20,14 @@ def node_address(name: str, host_suffix: str = "", interface: str = "") -> str:
     Raises:
         UserError: The interface has no address, or no address but the loopback's is found.
     """
-    own = _own_addresses()
+    own = own_addresses()
     if interface:
         if interface not in own:
             raise UserError(f"{name} has no address on interface '{interface}'; it has {', '.join(sorted(own))}")
         return own[interface]
     candidates = [name + host_suffix, name] if host_suffix else [name]
     for candidate in (*candidates, socket.gethostname()):
-        for address in _resolved(candidate):
+        for address in resolved(candidate):
             if address in own.values() and not address.startswith("127."):
                 return address
     others = [address for address in own.values() if not address.startswith("127.")]
@@ -36,7 +36,8 @@ def node_address(name: str, host_suffix: str = "", interface: str = "") -> str:
     return others[0]
 
 
-def _own_addresses() -> dict[str, str]:
+def own_addresses() -> dict[str, str]:
+    """This node's IPv4 addresses by interface."""
     import psutil
 
     return {
@@ -47,7 +48,8 @@ def _own_addresses() -> dict[str, str]:
     }
 
 
-def _resolved(name: str) -> list[str]:
+def resolved(name: str) -> list[str]:
+    """The IPv4 addresses of a name; none if it is unknown."""
     try:
         found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:

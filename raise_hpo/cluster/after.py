@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from raise_hpo.cluster import slurm
+from raise_hpo.cluster.chain import waiting_after
 from raise_hpo.cluster.exits import FINISHED, HEAD_LOST, NO_BEST, PAUSED, STOPPED, WRONG_INPUT
-from raise_hpo.cluster.job import Setting, all_jobs
+from raise_hpo.cluster.job import Setting
 from raise_hpo.errors import UserError
 
 _MARGIN = 120.0
@@ -26,9 +27,7 @@ def after(code: int, setting: Setting) -> str:
     Raises:
         UserError: Slurm refused.
     """
-    chain = all_jobs(setting.study)
-    following = [job for job in chain[chain.index(setting.job) + 1 :]] if setting.job in chain else []
-    waiting = [job for job in following if slurm.state_of(job).state == "PENDING"]
+    waiting = waiting_after(setting)
     name = setting.study.name
     if code in _SETTLED:
         slurm.cancel(waiting)

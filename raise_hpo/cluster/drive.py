@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from raise_hpo.cluster.exits import FINISHED, INTERRUPTED, NO_BEST, NODES_MISSING, PAUSED, STOPPED, WRONG_INPUT
-from raise_hpo.cluster.job import Setting, read_endpoint
-from raise_hpo.drive.cluster import AttachedRay, alive_nodes
+from raise_hpo.cluster.hosted import stop_hosted, wait_for_hosted
+from raise_hpo.cluster.job import Setting, all_jobs, read_endpoint, say
+from raise_hpo.drive.cluster import AttachedRay, wait_for_nodes
 from raise_hpo.errors import UserError
 from raise_hpo.history import History
 from raise_hpo.session import Session
@@ -53,7 +54,7 @@ class JobRay(AttachedRay):
         super().__enter__()
         began = time.monotonic()
         try:
-            missing = self._wait(began + self.setting.join_seconds)
+            missing = wait_for_nodes(self.expected, self.setting.join_seconds)
             if missing:
                 self._report(missing)
         except BaseException:
@@ -62,13 +63,6 @@ class JobRay(AttachedRay):
         joined = len(self.expected) - len(missing)
         say(f"{joined} of {len(self.expected)} nodes are up after {time.monotonic() - began:.0f} s")
         return self
-
-    def _wait(self, deadline: float) -> list[str]:
-        while True:
-            missing = sorted({*self.expected} - {*alive_nodes()})
-            if not missing or time.monotonic() > deadline:
-                return missing
-            time.sleep(0.2)
 
     def _report(self, missing: list[str]) -> None:
         words = (
@@ -90,8 +84,7 @@ class Pause:
     """
 
     def __init__(self, setting: Setting) -> None:
-        self._request = setting.run.pause
-        self._lead = setting.lead
+        self._setting = setting
         self._why = f"paused: job {setting.job} is about to end"
         self._session: Session | None = None
         threading.Thread(target=self._wait, daemon=True).start()
@@ -99,7 +92,7 @@ class Pause:
     @property
     def asked(self) -> bool:
         """Whether the job is about to end."""
-        return self._request.exists()
+        return self._setting.run.pause.exists()
 
     def watch(self, session: Session) -> None:
         """Pause this session from now on."""
@@ -113,7 +106,9 @@ class Pause:
         say("the job is about to end: running trials finish their epoch and the study pauses")
         if self._session is not None:
             self._session.request_stop(self._why)
-        time.sleep(self._lead - min(_TIME_TO_CLOSE, self._lead / 2))
+        stop_hosted(self._setting)
+        lead = self._setting.lead
+        time.sleep(lead - min(_TIME_TO_CLOSE, lead / 2))
         # Once no trial runs any more, the session is about to leave all in order, and is let.
         if self._session is not None and self._session.driving:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -144,9 +139,11 @@ def drive(setting: Setting, expected: list[str], pause: Pause) -> int:
     session.exclude = lambda node, why: exclude(setting, node, why)
     pause.watch(session)
     try:
-        return _exit_code(session.run(), pause.asked)
+        code = _exit_code(session.run(), pause.asked)
     except KeyboardInterrupt:
         return PAUSED if pause.asked else INTERRUPTED
+    wait_for_hosted(setting, lambda: pause.asked)
+    return code
 
 
 def _exit_code(history: History, paused: bool) -> int:
@@ -168,7 +165,6 @@ def _wait_for_other_drivers(setting: Setting, ended: Callable[[], bool]) -> None
 def exclude(setting: Setting, node: str, why: str) -> None:
     """Let a node leave the job's cluster, and keep the jobs that are still to come off it."""
     from raise_hpo.cluster import slurm
-    from raise_hpo.cluster.job import all_jobs
 
     setting.run.excluded(node).write_text(why)
     prefix = setting.run.excluded("").name
@@ -179,11 +175,6 @@ def exclude(setting: Setting, node: str, why: str) -> None:
                 slurm.run("scontrol", "update", f"jobid={job}", f"ExcNodeList={','.join(sorted(nodes))}")
         except UserError as error:
             say(f"job {job} may still get {node}: {error}")
-
-
-def say(words: str) -> None:
-    """A line in the job's output."""
-    print(f"{time.strftime('%T')} {words}", flush=True)
 
 
 def main() -> int:

@@ -10,7 +10,8 @@ import socket
 import time
 
 from raise_hpo.cluster import slurm
-from raise_hpo.cluster.job import Endpoint, Setting, Submitted, all_jobs, node_name, note_submission, submissions
+from raise_hpo.cluster.chain import waiting_after
+from raise_hpo.cluster.job import Endpoint, Setting, Submitted, node_name, note_submission, say, submissions
 from raise_hpo.errors import UserError
 
 _EVERY = 5.0
@@ -44,7 +45,7 @@ class HeadWatch:
         if time.monotonic() - self._seen < _LOST_AFTER:
             return False
         if self._is_first():
-            _say(f"the head at {self._head[0]} is lost")
+            say(f"the head at {self._head[0]} is lost")
             give_back(self.setting)
         return True
 
@@ -65,20 +66,13 @@ class HeadWatch:
 
 def give_back(setting: Setting) -> None:
     """Let the study go on in another job, and end this one; each step is said first, as this process may go with it."""
-    following = _next_of_the_chain(setting)
-    if following is not None:
-        _say(f"job {following} of the chain goes on")
+    if waiting := waiting_after(setting):
+        say(f"job {waiting[0]} of the chain goes on")
     elif sum(1 for _ in setting.study.jobs.glob("*/given-back")) >= _AT_MOST:
-        _say(f"{_AT_MOST} heads were lost; the study waits for 'raise-hpo submit {setting.study.name}'")
+        say(f"{_AT_MOST} heads were lost; the study waits for 'raise-hpo submit {setting.study.name}'")
     elif not _submitted_again(setting) and _requeued(setting):
         return
     slurm.cancel([setting.job])
-
-
-def _next_of_the_chain(setting: Setting) -> str | None:
-    chain = all_jobs(setting.study)
-    later = chain[chain.index(setting.job) + 1 :] if setting.job in chain else []
-    return next((job for job in later if slurm.state_of(job).state == "PENDING"), None)
 
 
 def _submitted_again(setting: Setting) -> bool:
@@ -88,25 +82,21 @@ def _submitted_again(setting: Setting) -> bool:
     try:
         job = slurm.submit(setting.script, f"--dependency=afterany:{setting.job}")
     except UserError as error:
-        _say(str(error))
+        say(str(error))
         return False
     last = submissions(setting.study)[-1]
     again = Submitted([job], last.site, last.nodes, last.hours, setting.script, time.time())
     note_submission(setting.study, again)
-    _say(f"job {job} was submitted by {node_name()} and goes on")
+    say(f"job {job} was submitted by {node_name()} and goes on")
     return True
 
 
 def _requeued(setting: Setting) -> bool:
     """Put the job back into the queue, where it may be."""
-    _say("the job is put back into the queue")
+    say("the job is put back into the queue")
     try:
         slurm.run("scontrol", "requeue", setting.job)
     except UserError as error:
-        _say(f"{error}; go on by 'raise-hpo submit {setting.study.name}'")
+        say(f"{error}; go on by 'raise-hpo submit {setting.study.name}'")
         return False
     return True
-
-
-def _say(words: str) -> None:
-    print(f"{time.strftime('%T')} {words}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -153,6 +154,11 @@ class Setting:
             submit_from_nodes=env.get("RAISE_HPO_SUBMIT_FROM_NODES", "1") == "1",
             slots=int(slots) if slots else None,
         )
+
+
+def say(words: str) -> None:
+    """A line in the job's output, or in a node's log, with the time."""
+    print(f"{time.strftime('%T')} {words}", flush=True)
 
 
 def node_name() -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from raise_hpo.cluster.address import free_port, node_address
 from raise_hpo.cluster.giveback import HeadWatch
-from raise_hpo.cluster.job import Endpoint, Setting, node_name, read_endpoint, write_endpoint
+from raise_hpo.cluster.job import Endpoint, Setting, node_name, read_endpoint, say, write_endpoint
 from raise_hpo.cluster.processes import carrying, end
 from raise_hpo.drive.cluster import PREFIX, SLOT_RESOURCE, SLOTS_A_NODE, mark_owner, sweep_killed
 from raise_hpo.errors import UserError
@@ -120,7 +120,6 @@ class RayNode:
         self._session = session
         ip = node_address(self.name, self.setting.host_suffix, self.setting.interface)
         ray = [sys.executable, "-m", "raise_hpo.cluster.ray_start", "start", "--log-color=false"]
-        ray += self._arguments(ip, session)
         self._ray = subprocess.Popen(
             [*ray, *self._arguments(ip, session)], env=self._environment(), stdin=subprocess.DEVNULL
         )
@@ -201,11 +200,6 @@ class RayNode:
             except subprocess.TimeoutExpired:
                 self._ray.kill()
         end(carrying(NODE_CACHE, str(self.folder / "cache")), seconds=0.2 if self.in_haste else 1.0)
-
-
-def say(words: str) -> None:
-    """A line in the node's log."""
-    print(f"{time.strftime('%T')} {words}", flush=True)
 
 
 def _private_folder(scratch: Path, job: str) -> Path:

@@ -56,6 +56,14 @@ class JobRequest:
     dashboard: Dashboard = "loopback"
     options: tuple[str, ...] = ()
 
+    def gpus_of_a_node(self, site: Site) -> int:
+        """How many GPUs of each node the job asks for."""
+        return site.gpus if self.gpus is None else self.gpus
+
+    def cpus_of_a_node(self, site: Site) -> int | None:
+        """How many CPUs of each node the job asks for; None if neither the user nor the site says."""
+        return self.cpus or site.cpus
+
 
 def render(study: StudyFolder, site: Site, request: JobRequest, runner: str = "ray_cluster.sh") -> str:
     """The batch script.
@@ -81,8 +89,7 @@ def render(study: StudyFolder, site: Site, request: JobRequest, runner: str = "r
 
 def directives(study: StudyFolder, site: Site, request: JobRequest) -> list[str]:
     """The options of sbatch that the script carries."""
-    gpus = site.gpus if request.gpus is None else request.gpus
-    cpus = request.cpus or site.cpus
+    gpus, cpus = request.gpus_of_a_node(site), request.cpus_of_a_node(site)
     asked = [
         ("job-name", study.name),
         ("account", request.account or site.account),

@@ -14,7 +14,7 @@ from raise_hpo.cluster.job import Submitted, all_jobs, note_submission
 from raise_hpo.cluster.script import JobRequest, render, script_file, wall_time
 from raise_hpo.cluster.site import Site
 from raise_hpo.errors import UserError
-from raise_hpo.folder import StudyFolder, all_studies, studies_root
+from raise_hpo.folder import StudyFolder, known_study, studies_root
 from raise_hpo.names import study_file
 from raise_hpo.session import Session
 from raise_hpo.study import StudySpec, load_study_file
@@ -53,8 +53,7 @@ def check(spec: StudySpec, site: Site, request: JobRequest) -> None:
 def _check_trial_fits(spec: StudySpec, site: Site, request: JobRequest) -> None:
     """A worker must fit on a node, and a trial's workers on all of them."""
     resources = spec.resources
-    gpus = site.gpus if request.gpus is None else request.gpus
-    cpus = request.cpus or site.cpus
+    gpus, cpus = request.gpus_of_a_node(site), request.cpus_of_a_node(site)
     if resources.gpus > gpus:
         has = f"{gpus} GPUs" if gpus else "no GPUs (--gpus tells how many to ask for)"
         raise UserError(f"resources: a worker asks for {resources.gpus:g} GPU(s), and a node of {site.name} has {has}")
@@ -88,7 +87,7 @@ def prepare(
     Raises:
         UserError: Something is wrong with the study or the request, or a job of the study is queued already.
     """
-    existing = next((study for study in all_studies() if reference in (study.name, str(study.path))), None)
+    existing = known_study(reference)
     if existing is None:
         spec = load_study_file(reference, list(overrides))
         check(spec, site, request)
@@ -158,7 +157,7 @@ def check_is_known(reference: str) -> None:
     Raises:
         UserError: It is none of them.
     """
-    if any(reference in (study.name, str(study.path)) for study in all_studies()):
+    if known_study(reference) is not None:
         return
     try:
         study_file(reference)

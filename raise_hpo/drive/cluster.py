@@ -10,7 +10,8 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ PREFIX = "rh-"
 _OWNER = "owner"
 SLOTS_A_NODE = 10_000
 _OBJECT_STORE_BYTES = 200 * 2**20
+_LOOK_SECONDS = 0.1
 
 # A trial is one stretch on a slot and its record is the journal: what Tune would write beside it is never read.
 TUNE_SETTINGS = {
@@ -97,7 +99,7 @@ class LocalRay:
         cache = self.folder / "cache"
         cache.mkdir()
         os.environ.update(TUNE_SETTINGS | {NODE_CACHE: str(cache)})
-        os.environ.update(_token(self.folder))
+        os.environ.update(fresh_token(self.folder))
         forget_earlier_token()
         import ray
 
@@ -213,8 +215,8 @@ def _process(pid: int) -> list[float] | None:
         return None
 
 
-def _token(folder: Path) -> dict[str, str]:
-    """Write a fresh token that nobody else can read; the settings that make Ray use it."""
+def fresh_token(folder: Path) -> dict[str, str]:
+    """Write a token that nobody else can read into a folder, as ``token``; the settings that make Ray use it."""
     path = folder / "token"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
@@ -243,6 +245,14 @@ def find_capacity(workers: int, cpus: float, gpus: float) -> Capacity:
                 fits.append(_gpu_places(has.get("GPU", 0), gpus))
             places += min(fits)
     return Capacity(places // workers, alive_nodes(), places)
+
+
+def wait_for_nodes(names: Iterable[str], seconds: float) -> list[str]:
+    """Wait until nodes of these names have joined the connected cluster; those that have not in time."""
+    deadline = time.monotonic() + seconds
+    while (missing := sorted({*names} - {*alive_nodes()})) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    return missing
 
 
 def alive_nodes() -> tuple[str, ...]:

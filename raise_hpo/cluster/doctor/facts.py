@@ -49,8 +49,8 @@ class Asked(BaseModel):
         }
         wished = {"partition": request.partition, "account": request.account, "qos": request.qos, "cpus": request.cpus}
         given |= {key: value for key, value in wished.items() if value is not None}
-        gpus = site.gpus if request.gpus is None else request.gpus
-        return cls(**{**given, "site": site.name, "gpus": gpus, "hours": request.hours, "nodes": request.nodes})
+        given |= {"site": site.name, "gpus": request.gpus_of_a_node(site)}
+        return cls(**{**given, "hours": request.hours, "nodes": request.nodes})
 
 
 class Place(BaseModel):

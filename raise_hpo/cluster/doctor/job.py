@@ -51,8 +51,7 @@ def examine(
         say: Is told how the job stands, again and again.
     """
     study = StudyFolder(folder)
-    gpus = site.gpus if request.gpus is None else request.gpus
-    (folder / "request.json").write_text(json.dumps({"data": data, "gpus": gpus}))
+    (folder / "request.json").write_text(json.dumps({"data": data, "gpus": request.gpus_of_a_node(site)}))
     (folder / "secret").write_text(secrets.token_hex(16))
     script_file(study).write_text(render(study, site, request, "doctor.sh"))
     try:

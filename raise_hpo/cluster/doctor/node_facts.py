@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from raise_hpo.cluster import slurm
-from raise_hpo.cluster.address import node_address
+from raise_hpo.cluster.address import node_address, own_addresses, resolved
 from raise_hpo.cluster.doctor import disk
 from raise_hpo.cluster.doctor.facts import Gpu, NodeFacts
 from raise_hpo.cluster.doctor.versions import versions
@@ -37,7 +37,7 @@ def gather(setting: Setting, data: list[str]) -> NodeFacts:
 
     name = node_name()
     facts = NodeFacts(
-        node=name, versions=versions(), own=_own_addresses(), shm=_free("/dev/shm"),
+        node=name, versions=versions(), own=own_addresses(), shm=_free("/dev/shm"),
         cpus_given=node_cpus(), cpus_job=_first_number(os.environ.get("SLURM_JOB_CPUS_PER_NODE", "")),
         cpus_usable=len(os.sched_getaffinity(0)), cpus_there=os.cpu_count() or 0,
         gpus_given=node_gpus(), memory=psutil.virtual_memory().total, memory_limit=_memory_limit(),
@@ -65,22 +65,7 @@ def _find_address(facts: NodeFacts, setting: Setting) -> None:
     except UserError as error:
         facts.address_problem = str(error)
     if setting.host_suffix:
-        try:
-            found = socket.getaddrinfo(facts.node + setting.host_suffix, None, socket.AF_INET, socket.SOCK_STREAM)
-            facts.suffixed = sorted({str(entry[4][0]) for entry in found})
-        except OSError:
-            facts.suffixed = []
-
-
-def _own_addresses() -> dict[str, str]:
-    import psutil
-
-    return {
-        interface: address.address
-        for interface, addresses in psutil.net_if_addrs().items()
-        for address in addresses
-        if address.family == socket.AF_INET
-    }
+        facts.suffixed = sorted(resolved(facts.node + setting.host_suffix))
 
 
 def _look_at_scratch(facts: NodeFacts, setting: Setting) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from raise_hpo.cluster.doctor.facts import RayStart
 from raise_hpo.cluster.job import RunFiles, Setting, read_endpoint
-from raise_hpo.drive.cluster import PREFIX
+from raise_hpo.drive.cluster import PREFIX, AttachedRay, alive_nodes, fresh_token, wait_for_nodes
 
 _PATIENCE = 150.0
 _TO_END = 20.0
@@ -37,7 +36,8 @@ def start(setting: Setting, node: str, nodes: list[str]) -> RayStart | None:
     is_head = node == nodes[0]
     began = time.monotonic()
     if is_head:
-        _make_token(run)
+        run.path.mkdir(mode=0o700)
+        fresh_token(run.path)
     elif not _until(run.address.exists, _PATIENCE, run):
         return None
     # What Ray's processes leave in the temporary folder goes with it.
@@ -86,12 +86,6 @@ def _observe(
     return found
 
 
-def _make_token(run: RunFiles) -> None:
-    run.path.mkdir(mode=0o700)
-    with os.fdopen(os.open(run.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
-
-
 def _until(reached: Callable[[], bool], seconds: float, run: RunFiles) -> bool:
     """Wait until something holds; False if the time is over, or the cluster is to end."""
     deadline = time.monotonic() + seconds
@@ -120,13 +114,9 @@ def _last_words(log: Path) -> str:
 
 def main() -> int:
     """Print the names of the nodes that have joined, once they are all there or the time is over."""
-    from raise_hpo.drive.cluster import AttachedRay, alive_nodes
-
     address, *nodes = sys.argv[1:]
-    deadline = time.monotonic() + _PATIENCE
     with AttachedRay(address):
-        while {*nodes} - {*alive_nodes()} and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for_nodes(nodes, _PATIENCE)
         joined = alive_nodes()
     print(json.dumps(joined), flush=True)
     return 0
