@@ -8,6 +8,7 @@ READY_DEV := $(VENV)/.ready-dev
 BENCH_VENV := .venv-bench
 READY_BENCH := $(BENCH_VENV)/.ready
 STUDY ?= mlpf
+TEST_WORKERS ?= 2
 
 .PHONY: tune test test-slurm lint bench bench-env clean
 
@@ -15,7 +16,7 @@ tune: $(READY)
 	$(BIN)/raise-hpo tune $(STUDY) $(ARGS)
 
 test: $(READY_DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 # Also the long drills on a real Slurm of three nodes, which needs root, and Debian's packages or leave to install them.
 test-slurm: $(READY_DEV)

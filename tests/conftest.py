@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No example of Hypothesis has a time limit: another process may have the machine.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+_LONGEST = ("slurm", "cluster/test_client", "test_kill", "drive/", "cluster/", "trainables/", "trial/")
 # A shell that runs the tests in the background lets its processes ignore Ctrl-C, and ours would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -31,6 +32,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The long tests on Slurm run on demand, and golden files are written on demand."""
     parser.addoption("--update-golden", action="store_true", help="write golden files anew")
     parser.addoption("--slurm-drills", action="store_true", help="also run the long tests on a Slurm cluster")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a cluster go to the same of several workers, and the longest go first, so that none ends late.
+
+    That of `tests/slurm` is shared by all of them; otherwise a module's tests may share one.
+    """
+    here = Path(__file__).parent
+
+    def group(item: pytest.Item) -> str:
+        path = item.path.relative_to(here)
+        return "slurm" if path.parts[0] == "slurm" else path.as_posix()
+
+    items.sort(key=lambda item: next((at for at, long in enumerate(_LONGEST) if group(item).startswith(long)), 99))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

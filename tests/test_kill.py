@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ STUDY = {
     "budget": {"trials": 30},
     "seed": 3,
 }
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder of the drivers' own, by which their Ray's processes are known."""
+    with tempfile.TemporaryDirectory(prefix="k-") as folder:  # a short path, for the sake of Ray's sockets
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
 
 
 def command(*arguments: str, root: Path) -> subprocess.Popen[str]:
@@ -79,19 +88,14 @@ def kill_after(process: subprocess.Popen[str], journal: Path, more: int, rng: ra
     process.communicate()
 
 
-def strays() -> list[str]:
-    """Ray's processes of drivers on this machine that are gone (hosts of Slurm tests have folders elsewhere)."""
-    return [
-        " ".join(process.info["cmdline"])
-        for process in psutil.process_iter(["cmdline", "ppid"])
-        if process.info["cmdline"]
-        and any(f"{tempfile.gettempdir()}/rh-" in word for word in process.info["cmdline"])
-        and process.info["ppid"] == 1
-    ]
+def strays(temporary: Path) -> list[str]:
+    """Processes of Rays whose folders were there."""
+    lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return [" ".join(words) for words in lines if any(f"{temporary}/" in word for word in words)]
 
 
 @pytest.mark.timeout(900)
-def test_killed_ten_times_at_random_moments_and_resumed(studies: Path, tmp_path: Path) -> None:
+def test_killed_ten_times_at_random_moments_and_resumed(studies: Path, tmp_path: Path, temporary: Path) -> None:
     rng = random.Random(20)
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(STUDY))
@@ -112,7 +116,7 @@ def test_killed_ten_times_at_random_moments_and_resumed(studies: Path, tmp_path:
     reported = Counter((event["trial"], event["epoch"]) for event in events if event["event"] == "reported")
     assert set(reported.values()) == {1}
     assert_no_stay_begins_behind_its_checkpoint(events)
-    assert not strays()
+    assert not strays(temporary)
     assert StudyFolder(studies / "killed").report.exists()
 
 

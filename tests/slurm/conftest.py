@@ -13,13 +13,10 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One worker runs all tests here, for they share a cluster; the drills run only when asked for."""
+    """The drills run only when asked for."""
     asked = config.getoption("--slurm-drills") or "slurm_drill" in config.option.markexpr
     for item in items:
-        if HERE not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.xdist_group("slurm"))
-        if not asked and item.get_closest_marker("slurm_drill"):
+        if not asked and HERE in item.path.parents and item.get_closest_marker("slurm_drill"):
             item.add_marker(pytest.mark.skip(reason="a Slurm drill, which `make test-slurm` runs"))
 
 
