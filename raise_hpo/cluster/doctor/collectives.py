@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from raise_hpo.cluster.doctor.facts import Reduced
 
@@ -63,7 +64,7 @@ def _measure(backend: str, rank: int, nodes: int, host: str) -> Reduced:
     return found
 
 
-def _store(backend: str, rank: int, nodes: int, host: str):  # type: ignore[no-untyped-def]
+def _store(backend: str, rank: int, nodes: int, host: str) -> Any:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     told = Path(f"port-{backend}")
@@ -80,7 +81,7 @@ def _store(backend: str, rank: int, nodes: int, host: str):  # type: ignore[no-u
     return TCPStore(host, int(told.read_text()), nodes, is_master=False, timeout=_PATIENCE)
 
 
-def _somebody_has_none(store, rank: int, nodes: int, gpus: int) -> bool:  # type: ignore[no-untyped-def]
+def _somebody_has_none(store: Any, rank: int, nodes: int, gpus: int) -> bool:
     """Whether a node lacks a GPU: then none may begin, for it would wait in vain."""
     store.set(f"gpus-{rank}", str(gpus))
     lacking = any(int(store.get(f"gpus-{other}")) == 0 for other in range(nodes))
@@ -92,7 +93,7 @@ def _somebody_has_none(store, rank: int, nodes: int, gpus: int) -> bool:  # type
     return lacking
 
 
-def _seconds(values) -> float:  # type: ignore[no-untyped-def]
+def _seconds(values: Any) -> float:
     """The least time of an all-reduce, after one to warm up."""
     from torch import distributed
 
