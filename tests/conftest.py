@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slurm-drills", action="store_true", help="also run the long tests on a Slurm cluster")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a cluster go to the same of several workers, and the longest go first, so that none ends late.
 
