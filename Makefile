@@ -16,7 +16,7 @@ tune: $(READY)
 	$(BIN)/raise-hpo tune $(STUDY) $(ARGS)
 
 test: $(READY_DEV)
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --no-loadscope-reorder $(ARGS)
 
 # Also the long drills on a real Slurm of three nodes, which needs root, and Debian's packages or leave to install them.
 test-slurm: $(READY_DEV)

@@ -6,6 +6,7 @@ import os
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -34,21 +35,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slurm-drills", action="store_true", help="also run the long tests on a Slurm cluster")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
+def _group(nodeid: str) -> str:
+    """What a test shares a cluster with: all of `tests/slurm`, or its own module."""
+    path = nodeid.partition("::")[0].removeprefix("tests/")
+    return "slurm" if path.startswith("slurm/") else path
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a cluster go to the same of several workers, and the longest go first, so that none ends late.
+    """The longest go first, so that of several workers none ends late."""
 
-    That of `tests/slurm` is shared by all of them; otherwise a module's tests may share one.
-    """
-    here = Path(__file__).parent
+    def rank(item: pytest.Item) -> int:
+        group = _group(item.nodeid)
+        return next((at for at, long in enumerate(_LONGEST) if group.startswith(long)), len(_LONGEST))
 
-    def group(item: pytest.Item) -> str:
-        path = item.path.relative_to(here)
-        return "slurm" if path.parts[0] == "slurm" else path.as_posix()
+    items.sort(key=rank)
 
-    items.sort(key=lambda item: next((at for at, long in enumerate(_LONGEST) if group(item).startswith(long)), 99))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests that share a cluster go to the same worker."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByCluster(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return ByCluster(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
