@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from json import dumps
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,7 +47,7 @@ def doctor(
     )  # fmt: skip
     spec = load_study_file(study, []) if study else None
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # as Ctrl-C, which leaves no job and no file behind
+        signal.signal(number, _interrupt)
     with _live_line() as say:
         diagnosis = examine(profile, request, nodes, studies_root(), spec, wait, say)
     if json:
@@ -59,6 +59,12 @@ def doctor(
 
         show(diagnosis, Console())
     raise typer.Exit(0 if diagnosis.passed else 1)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """As Ctrl-C, which leaves no job and no file behind; often the signal comes twice, and must not break that off."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @contextmanager

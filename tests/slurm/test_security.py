@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 from .cluster import SlurmCluster
@@ -26,9 +28,11 @@ def test_nobody_but_the_user_gets_into_a_cluster(slurm: SlurmCluster) -> None:
     for node in ("jrc0001", "jrc0002"):
         check_that_every_port_refuses(slurm, node)
     head = json.loads((path_of(study) / "head.json").read_text())
-    for address in (head["address"], f"ray://127.0.0.1:{head['client']}"):
-        for token in ("wrong", "none"):
-            check_that_no_driver_connects(slurm, head["node"], address, token)
+    attempts = product((head["address"], f"ray://127.0.0.1:{head['client']}"), ("wrong", "none"))
+    with ThreadPoolExecutor() as at_once:
+        tried = [at_once.submit(check_that_no_driver_connects, slurm, head["node"], *attempt) for attempt in attempts]
+    for attempt in tried:
+        attempt.result()
     check_that_the_token_is_in_its_file_only(slurm, study)
     study.shell(f"scancel {study.jobs[0]}")
     slurm.wait_for(study.jobs[0], "CANCELLED")
@@ -50,7 +54,7 @@ def check_that_every_port_refuses(slurm: SlurmCluster, node: str) -> None:
 
 def check_that_no_driver_connects(slurm: SlurmCluster, node: str, address: str, token: str) -> None:
     """Another user starts a driver, on the node itself, with another token or none; some go on trying for minutes."""
-    command = ("timeout", "25", "python", "-c", _TRY_TO_JOIN, address, token)
+    command = ("timeout", "45", "python", "-c", _TRY_TO_JOIN, address, token)
     done = slurm.run(node, *command, user="bob", check=False)
     assert done.returncode != 0 and "inside" not in done.stdout
 

@@ -237,11 +237,12 @@ class SlurmCluster:
         return self.jobs(job_id)[0]
 
     def wake(self, job_id: int | str) -> None:
-        """Let a job start that Slurm holds back for two minutes after a requeue.
+        """Let a job start in two seconds that Slurm holds back for two minutes after a requeue.
 
-        On a node that has just come back it would be killed: there the order to end its first run is still to come.
+        A node refuses what was made out in the second in which it ended the first run. On a node that has just come
+        back it would be killed: there the order to end its first run is still to come.
         """
-        self.run(LOGIN, "scontrol", "update", f"JobId={job_id}", "StartTime=now", user="root")
+        self.run(LOGIN, "scontrol", "update", f"JobId={job_id}", "StartTime=now+2", user="root")
 
     def wait_until(
         self, predicate: Callable[[], Any], timeout: float, what: str, job_id: int | str | None = None
@@ -312,7 +313,7 @@ class SlurmCluster:
             self.start_slurmd(node)
 
     def _has_daemon(self, node: str) -> bool:
-        return any(process.command.split()[0] == "slurmd" for process in self.processes(node, "root"))
+        return any(process.command.split()[:1] == ["slurmd"] for process in self.processes(node, "root"))
 
     def _all_respond(self) -> bool:
         states = self.node_states().values()
