@@ -17,7 +17,8 @@ alive() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }
 # Bash runs a trap when a command ends, but breaks off a wait for it.
 nap() { sleep "$1" & wait $!; }
 
-signalled='' driver='' head_pid='' steps=()
+signalled='' driver='' head_pid=''
+declare -A steps=() starts=()
 mkdir -p "$RAISE_HPO_STUDY/jobs"
 RAISE_HPO_RUN=$RAISE_HPO_STUDY/jobs
 # shellcheck disable=SC2329  # the traps call it
@@ -29,14 +30,15 @@ on_signal() {
 trap 'on_signal USR1' USR1
 trap 'on_signal TERM' TERM
 
-# Each step shares its node with this script and with later steps, survives the loss of other nodes, and gets all CPUs.
-start_workers() { # NODE...
-  local list; list=$(IFS=,; echo "$*")
-  srun --nodes=$# --ntasks=$# --nodelist="$list" --cpus-per-task="$cpus" --overlap --mem=0 \
-    --no-kill --kill-on-bad-exit=0 --wait=0 --mpi=none --cpu-bind=none --export=ALL --input=none --unbuffered \
+# Each worker is a step of its own, for what befalls a node ends the whole step, on other nodes too. A step shares its
+# node with this script and with later steps, and gets all CPUs.
+start_worker() { # NODE
+  srun --nodes=1 --ntasks=1 --nodelist="$1" --cpus-per-task="$cpus" --overlap --mem=0 \
+    --no-kill --mpi=none --cpu-bind=none --export=ALL --input=none --unbuffered \
     --output="${RAISE_HPO_RUN//%/%%}/ray-%N.log" --open-mode=append \
     "$python" -m raise_hpo.cluster.node worker &
-  steps+=($!)
+  steps[$1]=$!
+  starts[$1]=$((${starts[$1]:-0} + 1))
 }
 
 start_cluster() {
@@ -44,7 +46,7 @@ start_cluster() {
   export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$RAISE_HPO_RUN/token
   mkdir -m 700 "$RAISE_HPO_RUN" || return 1
   (umask 077; od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH")
-  steps=() respawned=0
+  steps=() starts=()
   "$python" -m raise_hpo.cluster.node head > "$RAISE_HPO_RUN/ray-$head.log" 2>&1 &
   head_pid=$!
   until [ -s "$RAISE_HPO_RUN/head.json" ]; do
@@ -53,21 +55,24 @@ start_cluster() {
     nap 0.2
   done
   say "Ray head is up on $head after $SECONDS s"
-  [ ${#workers[@]} = 0 ] || start_workers "${workers[@]}"
+  local node
+  for node in "${workers[@]}"; do start_worker "$node"; done
 }
 
-# A step that could not be launched on one node ends on all: then each node gets a step of its own.
+# A worker that was killed or not launched is started again, where the node is still the job's. One that ended by itself
+# (exit codes 0, 72, 74) is not: it was asked to, or has tried often enough.
 look_after_workers() {
-  local step node left=()
-  if [ ${#workers[@]} = 0 ] || [ "$respawned" -ge 3 ] || [ -n "$signalled" ]; then return 0; fi
-  for step in "${steps[@]}"; do alive "$step" && return 0; done
-  respawned=$((respawned + 1))
-  mapfile -t left < <(squeue -h -j "$SLURM_JOB_ID" -o %N | xargs -r scontrol show hostnames)
-  steps=()
-  for node in "${left[@]}"; do
-    [ "$node" = "$head" ] || [ -e "$RAISE_HPO_RUN/excluded-$node" ] || start_workers "$node"
+  local node code
+  for node in "${!steps[@]}"; do
+    alive "${steps[$node]}" && continue
+    wait "${steps[$node]}"; code=$?
+    unset "steps[$node]"
+    case $code in 0 | 72 | 74) continue ;; esac
+    if [ -n "$signalled" ] || [ "${starts[$node]}" -gt 3 ] || [ -e "$RAISE_HPO_RUN/excluded-$node" ]; then continue; fi
+    squeue -h -j "$SLURM_JOB_ID" -o %N | xargs -r scontrol show hostnames | grep -qxF "$node" || continue
+    say "the Ray worker on $node ended with exit code $code; it is started again"
+    start_worker "$node"
   done
-  say "the Ray workers ended; started again on ${#steps[@]} node(s)"
 }
 
 # On SIGUSR2, which srun hands on, a node ends its own Ray and nothing else. (SIGTERM to srun is SIGKILL for its tasks.)

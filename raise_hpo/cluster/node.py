@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from raise_hpo.cluster.address import free_port, node_address
+from raise_hpo.cluster.exits import HEAD_FAILED, NODE_UNFIT, WORKER_FAILED
 from raise_hpo.cluster.giveback import HeadWatch
 from raise_hpo.cluster.job import Endpoint, Setting, node_name, read_endpoint, say, write_endpoint
 from raise_hpo.cluster.processes import carrying, end
 from raise_hpo.drive.cluster import PREFIX, SLOT_RESOURCE, SLOTS_A_NODE, mark_owner, sweep_killed
 from raise_hpo.errors import UserError
 from raise_hpo.trial.spec import NODE, NODE_CACHE
-
-HEAD_FAILED, NO_ADDRESS = 70, 72
 
 _RESTARTS = 3
 _RESTART_WINDOW = 600.0
@@ -179,7 +178,7 @@ class RayNode:
     def _failed(self, why: str) -> int:
         self._keep_logs()
         say(f"{why}; its logs are in {self.setting.run.path / 'logs' / self.name}")
-        return HEAD_FAILED if self.role == "head" else 1
+        return HEAD_FAILED if self.role == "head" else WORKER_FAILED
 
     def _keep_logs(self) -> None:
         """Copy the end of each of Ray's logs to the job's folder."""
@@ -252,7 +251,7 @@ def main() -> int:
         return RayNode(sys.argv[1], Setting.of()).run()
     except UserError as error:
         say(str(error))
-        return NO_ADDRESS
+        return NODE_UNFIT
 
 
 if __name__ == "__main__":
