@@ -90,6 +90,16 @@ def test_a_killed_raylet(slurm: SlurmCluster, running: ClusterStudy) -> None:
     settled(slurm, running)
 
 
+def test_a_killed_step(slurm: SlurmCluster, running: ClusterStudy) -> None:
+    running.shell("pkill -KILL -f raise_hpo.cluster.node", host="jrc0002")
+    running.wait(lambda: "the Ray worker on jrc0002 ended" in running.output(), "the step is started again", 60)
+    check(running, **LONGER)
+    lost = {event["trial"] for event in running.events("failed")}
+    first = [event for event in running.events("started") if event["trial"] in lost and event["attempt"] == 1]
+    assert {event["node"] for event in first} <= {"jrc0002"}, "no other node is disturbed"
+    settled(slurm, running)
+
+
 def test_a_network_that_is_cut_and_comes_back(slurm: SlurmCluster, running: ClusterStudy) -> None:
     slurm.unplug("jrc0003")
     time.sleep(30)
