@@ -16,7 +16,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No example of Hypothesis has a time limit: another process may have the machine.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
-_LONGEST = ("slurm", "cluster/test_client", "test_kill", "drive/", "cluster/", "trainables/", "trial/")
 # A shell that runs the tests in the background lets its processes ignore Ctrl-C, and ours would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -33,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The long tests on Slurm run on demand, and golden files are written on demand."""
     parser.addoption("--update-golden", action="store_true", help="write golden files anew")
     parser.addoption("--slurm-drills", action="store_true", help="also run the long tests on a Slurm cluster")
+
+
+_LONGEST = ("slurm", "cluster/test_client", "test_kill", "drive/", "cluster/", "trainables/", "trial/")
 
 
 def _group(nodeid: str) -> str:

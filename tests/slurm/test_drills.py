@@ -15,6 +15,7 @@ from raise_hpo.journal import Event
 from raise_hpo.study import StudySpec
 
 from .cluster import SlurmCluster
+from .cluster.system import until
 from .studies import STUDY, ClusterStudy, path_of, what_is_left
 
 pytestmark = [pytest.mark.slurm_drill, pytest.mark.timeout(900)]
@@ -137,11 +138,8 @@ def test_a_lost_head_node(slurm: SlurmCluster, running: ClusterStudy) -> None:
 def test_cancel_and_resume(slurm: SlurmCluster, running: ClusterStudy) -> None:
     running.shell(f"scancel {running.jobs[0]}")
     slurm.wait_for(running.jobs[0], "CANCELLED")
-    for _ in range(60):
-        if not (left := what_is_left(slurm, "alice")):
-            break
-        time.sleep(1)
-    assert not left
+    until(lambda: what_is_left(slurm, "alice") == {}, 60, 1.0)
+    assert what_is_left(slurm, "alice") == {}
     assert running.history().state != "finished"
     running.submit(reference=running.folder.name)
     check(running, **LONGER)

@@ -54,7 +54,7 @@ def check_that_every_port_refuses(slurm: SlurmCluster, node: str) -> None:
 
 def check_that_no_driver_connects(slurm: SlurmCluster, node: str, address: str, token: str) -> None:
     """Another user starts a driver, on the node itself, with another token or none; some go on trying for minutes."""
-    command = ("timeout", "45", "python", "-c", _TRY_TO_JOIN, address, token)
+    command = ("timeout", "100", "python", "-c", _TRY_TO_JOIN, address, token)
     done = slurm.run(node, *command, user="bob", check=False)
     assert done.returncode != 0 and "inside" not in done.stdout
 

@@ -30,7 +30,7 @@ def test_a_second_study_shares_the_cluster_of_a_job_and_keeps_it_up(slurm: Slurm
     study.wait_reports(2)
     done = slurm.run(slurm.login, "python", "-c", _SESSION, job, cwd=study.home, timeout=600)
     state, trials, best, folder = json.loads(done.stdout.splitlines()[-1])
-    assert (state, trials) == ("finished", 3) and best == pytest.approx(1 / 60, abs=0.1)
+    assert (state, trials) == ("finished", 3) and best == pytest.approx(1 / 60, abs=0.05)
     assert folder == str(study.home / "studies" / "second")
     slots = [event["slots"] for event in study.events("capacity")]
     assert slots[0] == 6 and min(slots) == 3, "the job's own study makes room for the other"
