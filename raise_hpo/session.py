@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +18,7 @@ from raise_hpo.earlier import keep_earlier, kept_earlier, load_earlier
 from raise_hpo.errors import UserError
 from raise_hpo.folder import DriverLock, StudyFolder, new_study_folder
 from raise_hpo.history import Config, History
+from raise_hpo.interrupts import terminated_is_interrupted
 from raise_hpo.journal import Event, Journal, JournalError, read
 from raise_hpo.names import resolve_trainable
 from raise_hpo.study import StudySpec, load_study_file
@@ -227,7 +226,7 @@ class Session:
         from raise_hpo.drive.cluster import LocalRay
 
         # Ray puts a SIGTERM handler of its own in place when it starts; ours must come after it.
-        with self.ray or LocalRay() as ray, _terminated_is_interrupted():
+        with self.ray or LocalRay() as ray, terminated_is_interrupted():
             from raise_hpo.drive.ray_tune import RayTuneDriver
 
             if self._capacity().slots < 1:
@@ -342,20 +341,3 @@ def _too_big(resources: Any) -> str:
         f"{resources.gpus:g} GPU(s) a trial, and there are {has.get('CPU', 0):g} CPU(s) and "
         f"{has.get('GPU', 0):g} GPU(s)"
     )
-
-
-@contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """Make SIGTERM end the session as Ctrl-C does, so that the journal is closed either way."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import os
-import time
-import traceback
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import ray
@@ -15,12 +11,11 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from raise_hpo.names import resolve_trainable
-from raise_hpo.space import flatten, nest
-from raise_hpo.trial.failures import TrialFailure, failure_of
+from raise_hpo.trial.failures import TrialFailure
+from raise_hpo.trial.make import make_runner
+from raise_hpo.trial.record import on_record, write_whole
 from raise_hpo.trial.runner import TrialRunner
-from raise_hpo.trial.spec import NODE_CACHE, TrialSpec
-from raise_hpo.trial.trainable import Place, Trainable
+from raise_hpo.trial.spec import TrialSpec
 
 _PATIENCE = datetime.timedelta(minutes=5)
 
@@ -64,9 +59,7 @@ class Worker:
         self._runner, self._spec = None, spec
         _free_device_memory(self.device)
         with self._on_record():
-            trainable = _trainable_class(spec)
-            config = nest({**flatten(dict(trainable.defaults)), **flatten(dict(spec.fixed)), **spec.config})
-            self._runner = TrialRunner(trainable, config, self._place(spec), spec.lr_scaling)
+            self._runner = make_runner(spec, self.rank, self.world_size, self.device)
             if spec.checkpoint:
                 self._runner.load((spec.folder / spec.checkpoint).read_bytes(), spec.inherits)
 
@@ -88,39 +81,9 @@ class Worker:
             raise TrialFailure("killed", "the worker has no trial; its process was restarted")
         return self._runner
 
-    def _place(self, spec: TrialSpec) -> Place:
-        return Place(
-            rank=self.rank,
-            world_size=self.world_size,
-            device=self.device,
-            seed=spec.seed * 1_000_003 + spec.trial,
-            precision=spec.precision,
-            batch=spec.batch,
-            data=spec.data,
-            cache=Path(os.environ[NODE_CACHE]) if NODE_CACHE in os.environ else None,
-            parts=spec.parts,
-        )
-
-    @contextlib.contextmanager
-    def _on_record(self) -> Iterator[None]:
-        """What the author's code prints goes to the trial's log; what it raises is logged and becomes a failure."""
+    def _on_record(self) -> AbstractContextManager[None]:
         assert self._spec is not None
-        self._spec.log_file.parent.mkdir(parents=True, exist_ok=True)
-        with self._spec.log_file.open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            try:
-                yield
-            except TrialFailure:
-                raise
-            except Exception as error:
-                log.write(f"\nrank {self.rank} at {time.strftime('%F %T')}:\n{traceback.format_exc()}")
-                raise failure_of(error) from None
-
-
-def _trainable_class(spec: TrialSpec) -> type[Trainable]:
-    if isinstance(spec.trainable, str):
-        found: type[Trainable] = resolve_trainable(spec.trainable, spec.import_from)
-        return found
-    return spec.trainable
+        return on_record(self._spec.log_file, self.rank)
 
 
 def _free_device_memory(device: torch.device) -> None:
@@ -130,14 +93,3 @@ def _free_device_memory(device: torch.device) -> None:
 
         gc.collect()
         torch.cuda.empty_cache()
-
-
-def write_whole(path: Path, raw: bytes) -> None:
-    """Write a file so that it is either there with all its bytes or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
