@@ -44,7 +44,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 $(READY_DEV): $(READY)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,generate]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,export,generate]'
 	touch $@
 
 $(READY_BENCH): benchmarks/requirements-peers.txt constraints.txt

@@ -25,7 +25,10 @@ RAISE_HPO_RUN=$RAISE_HPO_STUDY/jobs
 on_signal() {
   signalled=$1
   # Ray Tune takes SIGUSR1 for itself, so the driver is told by a file.
-  if [ "$1" = USR1 ]; then touch "$RAISE_HPO_RUN/pause"; elif alive "$driver"; then kill -"$1" "$driver"; fi
+  if [ "$1" = USR1 ]; then touch "$RAISE_HPO_RUN/pause"; return; fi
+  # Slurm kills soon. It tells the steps, but not the head, which is this script's own process.
+  alive "$driver" && kill -TERM "$driver"
+  alive "$head_pid" && kill -TERM "$head_pid"
 }
 trap 'on_signal USR1' USR1
 trap 'on_signal TERM' TERM
@@ -94,7 +97,7 @@ run_driver() {
   "$python" -m raise_hpo.cluster.drive "${nodes[@]}" &
   driver=$!
   while alive $driver; do
-    if ! alive $head_pid; then
+    if [ "$signalled" != TERM ] && ! alive $head_pid; then
       say "the Ray head on $head is lost"
       kill -TERM $driver; for _ in {1..50}; do alive $driver || break; nap 0.2; done
       alive $driver && kill -KILL $driver

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from raise_hpo.curves import CurveTable
 from raise_hpo.decide import DecisionCore
@@ -89,3 +93,11 @@ def decisions(events: list[Event]) -> list[tuple[Any, ...]]:
     return [
         (event["event"], *(event[key] for key in kept[event["event"]])) for event in events if event["event"] in kept
     ]
+
+
+def shared_data(name: str) -> Path:
+    """A file of the data that are not part of this repository; the test is skipped, and says so, where it is absent."""
+    folder = Path(os.environ.get("RAISE_HPO_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not (folder / name).exists():
+        pytest.skip(f"there is no {folder / name}; RAISE_HPO_SHARED_DATA can name its folder")
+    return folder / name

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 if TYPE_CHECKING:
+    from raise_hpo.data.streamed import StreamedRows
     from raise_hpo.trial.trainable import Trainable
 
 
@@ -58,6 +59,34 @@ class Shard:
             self.trainable.samples_seen += min(size, left)
             left -= size
             yield to_device(batch, self.trainable.device)
+
+
+class StreamShard:
+    """Batches of a worker's share of streamed rows, on its device.
+
+    The workers' batches of a step can differ in size. A step's loss is weighted with the worker's share of the joint
+    batch, so that the averaged gradient is the mean over all its rows, as if one worker had them.
+    """
+
+    def __init__(self, rows: StreamedRows, batch_size: int, shuffle: bool, trainable: Trainable) -> None:
+        self.rows = rows
+        self.shuffle = shuffle
+        self.trainable = trainable
+        place = trainable.place
+        self.order = (place.seed, trainable.epoch)
+        self.plan = rows.plan(batch_size, *self.order, place.world_size, place.parts, shuffle)
+
+    def __iter__(self) -> Iterator[Any]:
+        rank = self.trainable.rank
+        batches = self.rows.batches(self.plan, rank, *self.order, self.shuffle)
+        sizes = [self.plan.batches(worker) for worker in range(self.trainable.world_size)]
+        for step, batch in enumerate(batches):
+            self.trainable.first_batch_at = self.trainable.first_batch_at or time.time()
+            self.trainable.samples_seen += sizes[rank][step]
+            joint = sum(size[step] for size in sizes)
+            self.trainable.loss_weight = sizes[rank][step] * len(sizes) / joint if self.shuffle else 1.0
+            yield to_device(batch, self.trainable.device)
+        self.trainable.loss_weight = 1.0
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

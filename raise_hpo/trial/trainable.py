@@ -14,7 +14,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
-from raise_hpo.trial.shard import Shard, ShardSampler, used_length
+from raise_hpo.data.streamed import StreamedRows
+from raise_hpo.errors import UserError
+from raise_hpo.trial.shard import Shard, ShardSampler, StreamShard, used_length
 
 Metrics = Mapping[str, float | tuple[float, float]]
 
@@ -69,6 +71,7 @@ class Trainable:
         self.place = place or Place()
         self.epoch = 0
         self.samples_seen = 0
+        self.loss_weight = 1.0
         self.first_batch_at: float | None = None
         self.optimizer: torch.optim.Optimizer | None = None
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.place.precision == "fp16")
@@ -90,6 +93,28 @@ class Trainable:
     def validate(self) -> Metrics | None:
         """Measure the model without training it; metrics as in `train_epoch`."""
         return None
+
+    def figures(self) -> Mapping[str, Any]:
+        """Plots of the model as trained so far, by title: Plotly figures, for the report and for MLflow.
+
+        Asked for once, on one worker, with the state of a study's best trial.
+        """
+        return {}
+
+    def inference(self) -> tuple[nn.Module, Mapping[str, torch.Tensor]]:
+        """The model as it is to be used, for ``raise-hpo export``.
+
+        Returns:
+            A module that takes columns of the event files as they are, preprocessing inside, and example inputs by the
+            names of its arguments: a few rows of the validation data, the first dimension being the batch.
+
+        Raises:
+            UserError: The trainable does not say how its model is used.
+        """
+        raise UserError(
+            f"{type(self).__name__} has no method inference(self), so raise-hpo cannot tell what to export; "
+            "let it return a module and example inputs by name"
+        )
 
     @classmethod
     def check_data(cls, data: Mapping[str, Any]) -> None:
@@ -142,38 +167,47 @@ class Trainable:
 
     def shard(
         self,
-        dataset: Dataset[Any],
+        dataset: Dataset[Any] | StreamedRows,
         batch_size: int,
         *,
         shuffle: bool = True,
         collate: Callable[[list[Any]], Any] | None = None,
     ) -> Iterator[Any]:
-        """Iterate over this worker's part of a map-style dataset in batches on this worker's device.
+        """Iterate over this worker's part of a dataset in batches on this worker's device.
+
+        Rows of `raise_hpo.data.open_rows` come as a dict of tensors; those that are streamed are each visited once an
+        epoch, by the one worker that reads their row group. Anything else is a map-style dataset:
 
         Shuffled, the order depends on the trial's seed and the epoch alone, and the workers' n-th batches together are
         the n-th batch that one worker with all their samples would see. At most ``world_size - 1`` samples
         are left out of a shuffled epoch, other ones each time; unshuffled, every sample is visited once.
 
         Args:
-            dataset: Anything with ``__len__`` and ``__getitem__``.
+            dataset: Rows of `raise_hpo.data.open_rows`, or anything with ``__len__`` and ``__getitem__``.
             batch_size: Samples a batch and worker; of all workers together where the study has ``batch: joint``.
             shuffle: True for training, False for validation.
-            collate: Makes a batch from a list of samples; torch's default collation otherwise.
+            collate: Makes a batch from a list of samples; torch's default collation otherwise. Not for streamed rows.
         """
+        mine = self.worker_batch(batch_size)
+        if isinstance(dataset, StreamedRows):
+            return iter(StreamShard(dataset, mine, shuffle, self))
         length = used_length(len(dataset), self.world_size, self.place.parts)  # type: ignore[arg-type]
         sampler = ShardSampler(length, self.rank, self.world_size, self.place.seed, self.epoch, shuffle)
-        mine = self.worker_batch(batch_size)
-        loader: DataLoader[Any] = DataLoader(dataset, batch_size=mine, sampler=sampler, collate_fn=collate)
+        put_together = collate or getattr(dataset, "collate", None)
+        loader: DataLoader[Any] = DataLoader(dataset, batch_size=mine, sampler=sampler, collate_fn=put_together)
         return iter(Shard(loader, sampler, self))
 
     def step(self, loss: torch.Tensor) -> None:
-        """One step of ``self.optimizer`` on `loss`: gradients zeroed, backward, unscaled where fp16 needs it."""
+        """One step of ``self.optimizer`` on `loss`: gradients zeroed, backward, unscaled where fp16 needs it.
+
+        With streamed rows the loss is weighted first, see `StreamShard`; it should be a mean over the batch's samples.
+        """
         if self.optimizer is None:
             raise AttributeError(
                 f"{type(self).__name__}.build must set self.optimizer before self.step(loss) is called"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
+        self._scaler.scale(loss * self.loss_weight).backward()
         self._scaler.step(self.optimizer)
         self._scaler.update()
 

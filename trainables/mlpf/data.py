@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from raise_hpo.errors import UserError, nearest
+from raise_hpo.errors import UserError
+from raise_hpo.trial.sections import check_data_keys
 
 from .schema import CLASS_NAMES, TOWER, TRACK, check_events, open_events, rows
 
@@ -94,20 +95,8 @@ def check_data(data: Mapping[str, Any]) -> None:
 
 
 def _files(data: Mapping[str, Any]) -> list[str | Path]:
-    _check(data)
+    check_data_keys(data, KEYS, "mlpf")
     return [data.get(name) or SAMPLE / f"{name}.parquet" for name in ("train", "valid")]
-
-
-def _check(data: Mapping[str, Any]) -> None:
-    for key in data:
-        if key not in KEYS:
-            raise UserError(f"data: mlpf knows no '{key}'; {nearest(key, KEYS)}")
-    for one, other in (("train", "valid"), ("valid", "train")):
-        if data.get(one) and not data.get(other):
-            raise UserError(f"data: '{one}' is given without '{other}'; name both event files, or none for the sample")
-    most = data.get("max_events")
-    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-        raise UserError(f"data: 'max_events' is {most!r}, it should be a whole number of at least 1")
 
 
 def load_events(path: str | Path, max_events: int | None = None) -> EventDataset:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from raise_hpo.errors import UserError, nearest
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
@@ -54,20 +51,3 @@ class Settings(BaseModel):
     output_dim: int = Field(default=64, ge=1)
     num_graph_layers_common: int = Field(default=2, ge=0)
     num_graph_layers_energy: int = Field(default=2, ge=0)
-
-
-def read_settings(config: Mapping[str, Any]) -> Settings:
-    """Check a configuration; keys that it leaves out have their defaults.
-
-    Raises:
-        UserError: A key is unknown or a value is not possible; the message names both and what is valid.
-    """
-    try:
-        return Settings.model_validate(dict(config))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0])
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"mlpf has no hyperparameter '{key}'; {nearest(key, Settings.model_fields)}") from None
-        valid = first["msg"].removeprefix("Input should be ")
-        raise UserError(f"mlpf: '{key}' is {first['input']!r}, it should be {valid}") from None

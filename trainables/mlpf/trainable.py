@@ -10,13 +10,14 @@ from torch.optim.lr_scheduler import ExponentialLR
 
 import raise_hpo
 from raise_hpo.errors import UserError
+from raise_hpo.trial.sections import read_settings
 
 from .data import Events, check_data, collate, datasets
 from .loss import Losses, class_weights, losses
 from .metrics import MOMENTS, class_metrics, confusion, event_metrics, event_moments, event_sums
 from .net import MLPFNet, Prediction
 from .schema import CLASS_NAMES
-from .settings import Settings, read_settings
+from .settings import Settings
 
 Reported = dict[str, float | tuple[float, float]]
 
@@ -48,7 +49,7 @@ class MLPF(raise_hpo.Trainable):
         Raises:
             UserError: the configuration or the study's data cannot be used.
         """
-        settings = read_settings(config)
+        settings = read_settings(Settings, config, "mlpf")
         self.batch_size = settings.batch_size
         self.train_events, self.valid_events = datasets(self.data)
         if len(self.train_events) < self.world_size:
