@@ -61,6 +61,16 @@ class StudyFolder:
         return self.path / "best"
 
     @property
+    def figures(self) -> Path:
+        """What the trainable has drawn of the best trial; there only if it draws."""
+        return self.best / "figures.json"
+
+    @property
+    def figures_page(self) -> Path:
+        """The same as a page."""
+        return self.best / "figures.html"
+
+    @property
     def logs(self) -> Path:
         """What trials print, and the tracebacks of failed ones."""
         return self.path / "logs"

@@ -248,7 +248,18 @@ class Session:
                 driver.run()
             finally:
                 self.driving = False
+            self._draw(core.history, driver)
         self._close(core, "stopped", self._stop_reason())
+
+    def _draw(self, history: History, driver: Any) -> None:
+        """Have the best trial's model draw its figures, once the study is finished, if its trainable draws any."""
+        from raise_hpo.drive.draw import draw
+        from raise_hpo.trial.trainable import Trainable
+
+        best = history.best()
+        draws = getattr(self.trainable, "figures", Trainable.figures) is not Trainable.figures
+        if draws and history.state == "finished" and best is not None and best.checkpoint:
+            draw(best, driver.spec_of(best), self.study.resources)
 
     def _is_to_stop(self) -> bool:
         return self._stop_asked is not None or self.folder.stop_request.exists()
@@ -287,11 +298,13 @@ class Session:
 
     def _leave_in_order(self, history: History) -> None:
         """Keep the best trial's configuration and checkpoint, and write the report."""
+        from raise_hpo.report.drawn import write_page
         from raise_hpo.report.html import write_report
 
         if history.trials:
             keep_best(self.folder, history)
             sweep(self.folder, history, self.study.checkpoints.keep)
+            write_page(self.folder, history)
             write_report(self.folder)
         self.folder.stop_request.unlink(missing_ok=True)
         self.folder.hand_back.unlink(missing_ok=True)

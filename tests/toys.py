@@ -165,3 +165,22 @@ class Batches(Line):
         for _ in self.shard(self.points, 256, shuffle=False):
             pass
         return {"val_loss": (1.0, self.samples_seen), "seen": (float(self.samples_seen), 1.0 / self.world_size)}
+
+
+class Drawing(Line):
+    """Draws what it has learnt."""
+
+    def figures(self) -> dict[str, Any]:
+        import plotly.graph_objects as go
+
+        x, _ = self.points.tensors
+        learnt = self.model(x)[:, 0]
+        assert not learnt.requires_grad and not self.model.training
+        return {"What it <has> learnt": go.Figure(go.Scatter(x=x[:, 0].tolist(), y=learnt.tolist()))}
+
+
+class Clumsy(Line):
+    """Fails when it draws."""
+
+    def figures(self) -> dict[str, Any]:
+        raise ZeroDivisionError("no ink")

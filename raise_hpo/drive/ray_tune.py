@@ -160,7 +160,7 @@ class RayTuneDriver:
         if isinstance(action, Run):
             self.running[tune_id] = action.trial.number
             resources = self.core.study.resources
-            return {SPEC: self._spec(action.trial), RESOURCES: (action.workers, resources.cpus, resources.gpus)}
+            return {SPEC: self.spec_of(action.trial), RESOURCES: (action.workers, resources.cpus, resources.gpus)}
         return str(TuneSearcher.FINISHED) if isinstance(action, Done) else None
 
     def hear(self, tune_id: str, message: Began | EpochDone | Broke) -> bool:
@@ -216,7 +216,8 @@ class RayTuneDriver:
         if trial.state in ENDED:
             drop_surplus(self.folder, self.core.history, self.core.study.checkpoints.keep)
 
-    def _spec(self, trial: Trial) -> TrialSpec:
+    def spec_of(self, trial: Trial) -> TrialSpec:
+        """What a trial's workers are told; its last checkpoint is where they go on from."""
         study = self.core.study
         every = study.checkpoints.every
         save_at = {*range(every, study.max_epochs + 1, every), *self.core.scheduler.rungs, study.max_epochs}

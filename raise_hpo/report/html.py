@@ -12,6 +12,7 @@ from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import Config, History, Trial
 from raise_hpo.report.curves import learning_curves, rungs
+from raise_hpo.report.drawn import drawn_of
 from raise_hpo.report.facts import ORDER, Comparison, compare, cost, failures, front, ranking, turnaround
 from raise_hpo.report.figures import Figure, group_of
 from raise_hpo.report.front import front_charts, front_standing, front_words
@@ -52,7 +53,8 @@ def render(history: History, folder: StudyFolder) -> str:
 
 def _content(history: History, folder: StudyFolder) -> dict[str, Any]:
     compared, found, members = compare(history), importance(history), front(history)
-    figures = _figures(history, found)
+    drawn = drawn_of(folder, history)
+    figures = _figures(history, found) | drawn.figures
     return {
         "name": history.name,
         "headline": _headline(history, compared),
@@ -70,6 +72,7 @@ def _content(history: History, folder: StudyFolder) -> dict[str, Any]:
         "front": members,
         "front_words": front_words(len(members)),
         "figures": figures,
+        "drawn": drawn,
         "rungs": ", ".join(map(str, rungs(history))),
         "importance": found,
         "columns": list(dict.fromkeys(key for trial in history.trials for key in trial.config)),

@@ -19,6 +19,7 @@ from raise_hpo.track.batches import batches
 from raise_hpo.track.cursor import Cursor
 from raise_hpo.track.store import Store
 from raise_hpo.track.tail import JournalTail
+from raise_hpo.track.training import TrainingStore, TrainingTranslator
 from raise_hpo.track.updates import RunUpdate, Translator
 
 _EVENTS_A_BATCH = 200
@@ -67,7 +68,7 @@ class Sender:
         self.patience = patience
         self.input = Input(follow)
         self.tail = JournalTail(folder.journal)
-        self.translator = Translator()
+        self.translator: Translator = Translator()
         self.cursor = Cursor.load(folder)
         self.store: Store | None = None
         self._last_success = time.monotonic()
@@ -120,7 +121,9 @@ class Sender:
     def _open(self, first: Event) -> None:
         """Connect; if MLflow does not know the study (another server, a removed file), send it from the start."""
         uri = self.uri or tracking_uri(self.folder, first["study"].get("tracking", {}).get("mlflow"))
-        store = self.store = Store(self.folder, uri, first)
+        if "training" in first:
+            self.translator = TrainingTranslator()
+        store = self.store = (TrainingStore if "training" in first else Store)(self.folder, uri, first)
         if self.cursor.seq >= 0 and self._persist(lambda: [] if store.run() else ["gone"]):
             self.cursor = Cursor()
         self.cursor.uri = uri

@@ -161,6 +161,8 @@ class Store:
         best, checkpoint = history.best(), self.folder.best / "checkpoint.pt"
         if best is not None and checkpoint.exists():
             self._client.log_artifact(self._runs[best.number], str(checkpoint), "checkpoint")
+            if self.folder.figures_page.exists():
+                self._client.log_artifact(self._runs[best.number], str(self.folder.figures_page))
             self._register(best, history)
 
     def _register(self, best: Trial, history: History) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import random
 import time
@@ -76,11 +77,20 @@ class TrialRunner:
         return {"inference_seconds": clock.reading(), **reported}
 
     def _phase(self, method: Any, training: bool) -> dict[str, float]:
+        self._set_training(training)
+        self.trainable.samples_seen = 0
+        return reduce_metrics(method() or {}, self.trainable)
+
+    def _set_training(self, training: bool) -> None:
         for value in vars(self.trainable).values():
             if isinstance(value, torch.nn.Module):
                 value.train(training)
-        self.trainable.samples_seen = 0
-        return reduce_metrics(method() or {}, self.trainable)
+
+    def figures(self) -> dict[str, Any]:
+        """What the trainable draws of its model: Plotly figures as plain data, by title."""
+        self._set_training(False)
+        with torch.no_grad(), self.trainable.autocast():
+            return {title: json.loads(figure.to_json()) for title, figure in self.trainable.figures().items()}
 
     def save(self) -> bytes:
         """The trial's state as bytes that `load` and ``torch.load(weights_only=True)`` understand."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +13,19 @@ import pytest
 
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.cluster import LocalRay
+from raise_hpo.drive.draw import draw
+from raise_hpo.drive.ray_tune import RayTuneDriver
 from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import History
-from raise_hpo.journal import Event, JournalError
+from raise_hpo.journal import Event, Journal, JournalError
+from raise_hpo.report.drawn import drawn_of, write_page
+from raise_hpo.report.html import render
 from raise_hpo.study import StudySpec
 from raise_hpo.trial.runner import TrialRunner
 
 from ..test_elastic import check
-from ..toys import Gradients, Sized
+from ..toys import Drawing, Gradients, Sized
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to mend
 
@@ -36,8 +41,6 @@ def ray() -> Iterator[LocalRay]:
 def run(
     ray: LocalRay, folder: Path, slots: int = 1, default: dict[str, Any] | None = None, **changes: Any
 ) -> tuple[History, list[Event]]:
-    from raise_hpo.drive.ray_tune import RayTuneDriver
-
     given = {
         "search_space": SPACE,
         "searcher": "random",
@@ -217,7 +220,6 @@ def test_a_study_gives_slots_back_and_takes_them_again(
     import ray as cluster
 
     from raise_hpo.drive.cluster import Capacity
-    from raise_hpo.drive.ray_tune import RayTuneDriver
 
     # Real studies wait a little, in case Tune has not noticed yet that trials are lost.
     monkeypatch.setattr("raise_hpo.drive.ray_tune._UNNOTICED_SECONDS", 0.0)
@@ -273,7 +275,6 @@ def test_fractions_of_a_gpu_do_not_reach_over_two() -> None:
 
 
 def test_a_journal_that_cannot_be_written_ends_the_run_with_its_sentence(ray: LocalRay, tmp_path: Path) -> None:
-    from raise_hpo.drive.ray_tune import RayTuneDriver
 
     def full(events: list[Event]) -> None:
         if any(event["event"] == "reported" for event in events):
@@ -309,3 +310,40 @@ def test_a_slot_does_not_import_torch() -> None:
 def test_a_ray_of_the_users_own_is_left_alone(ray: LocalRay) -> None:
     with pytest.raises(UserError, match=r"connected to a Ray cluster of its own; call ray.shutdown\(\) first"):
         LocalRay().__enter__()
+
+
+@pytest.mark.parametrize(("trainable", "failure"), [("Drawing", ""), ("Clumsy", "error: ZeroDivisionError: no ink")])
+def test_the_best_trials_figures_are_drawn_from_its_checkpoint(
+    ray: LocalRay, tmp_path: Path, trainable: str, failure: str
+) -> None:
+    folder = StudyFolder(tmp_path)
+    given = {"search_space": SPACE, "searcher": "random", "scheduler": "none", "max_epochs": 2, "budget": {"trials": 2}}
+    study = StudySpec.model_validate({"trainable": f"tests.toys:{trainable}", "default": False, **given})
+    with Journal(folder.journal) as journal:
+        core = DecisionCore(study, journal.append, None)
+        core.begin("drawn", 1, {})
+        driver = RayTuneDriver(core, tmp_path, ray.storage, 1)
+        driver.run()
+    best = core.history.best()
+    assert best is not None
+    draw(best, driver.spec_of(best), study.resources)
+    drawn = drawn_of(folder, core.history)
+    assert drawn.of == f"trial {best.number} after epoch 2"
+    assert drawn.failure.startswith(failure) and bool(drawn.failure) == bool(failure)
+    page = render(core.history, folder)
+    if failure:
+        assert "could not be drawn: error: ZeroDivisionError: no ink (toys.py line" in page
+        assert "Traceback" in folder.log_file(best.number).read_text()
+        return
+    assert list(drawn.titles.values()) == ["What it <has> learnt"] and "What it &lt;has&gt; learnt" in page
+    [figure] = drawn.figures.values()
+    model = TrialRunner(Drawing, best.config | {"width": 8, "dropout": 0.1, "batch_size": 32, "epoch_seconds": 0.0})
+    assert best.checkpoint is not None
+    model.load((tmp_path / best.checkpoint[1]).read_bytes())
+    assert figure["data"] == model.figures()["What it <has> learnt"]["data"]
+    write_page(folder, core.history)
+    assert "What it &lt;has&gt; learnt" in folder.figures_page.read_text()
+    told = json.loads(folder.figures.read_text())
+    for other in ({"trial": best.number + 1}, {"epoch": 1}):
+        folder.figures.write_text(json.dumps(told | other))
+        assert not drawn_of(folder, core.history).figures
