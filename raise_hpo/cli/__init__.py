@@ -19,6 +19,7 @@ from raise_hpo.cli.simulate import simulate
 from raise_hpo.cli.status import status
 from raise_hpo.cli.stop import stop
 from raise_hpo.cli.submit import submit
+from raise_hpo.cli.train import train
 from raise_hpo.cli.tune import tune
 from raise_hpo.cli.ui import ui
 from raise_hpo.errors import UserError
@@ -38,6 +39,7 @@ app.command("list")(list_studies)
 app.command()(log)
 app.command()(stop)
 app.command()(cancel)
+app.command()(train)
 app.command()(report)
 app.command()(ui)
 app.command()(simulate)

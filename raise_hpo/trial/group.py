@@ -75,17 +75,22 @@ def _wait(calls: list[Any], timeout: float | None) -> list[Any]:
         return list(ray.get(calls, timeout=timeout))
     except GetTimeoutError:
         raise TrialFailure("timeout", f"took longer than {timeout:g} seconds") from None
-    except OutOfMemoryError as error:
-        raise TrialFailure("oom", f"a worker was ended because its node ran out of memory: {_line(error)}") from None
-    except RayTaskError as error:
-        raise _inside(error) from None
-    except RayActorError as error:
-        lost = "node died" in str(error).lower() or "node has died" in str(error).lower()
-        raise TrialFailure("lost" if lost else "killed", f"a worker process died: {_line(error)}") from None
-    except NodeDiedError as error:
-        raise TrialFailure("lost", _line(error)) from None
     except RayError as error:
-        raise TrialFailure("killed", f"{type(error).__name__}: {_line(error)}") from None
+        raise failure_of_worker(error) from None
+
+
+def failure_of_worker(error: RayError) -> TrialFailure:
+    """The failure that an error stands for which Ray raised in place of a worker's answer."""
+    if isinstance(error, OutOfMemoryError):
+        return TrialFailure("oom", f"a worker was ended because its node ran out of memory: {_line(error)}")
+    if isinstance(error, RayTaskError):
+        return _inside(error)
+    if isinstance(error, RayActorError):
+        lost = "node died" in str(error).lower() or "node has died" in str(error).lower()
+        return TrialFailure("lost" if lost else "killed", f"a worker process died: {_line(error)}")
+    if isinstance(error, NodeDiedError):
+        return TrialFailure("lost", _line(error))
+    return TrialFailure("killed", f"{type(error).__name__}: {_line(error)}")
 
 
 def _inside(error: RayTaskError) -> TrialFailure:

@@ -1,0 +1,85 @@
+"""``raise-hpo train``: the long training of one configuration."""
+
+from __future__ import annotations
+
+import sys
+from json import dumps
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from raise_hpo.train.training import Training
+
+Repeated = list[str] | None
+
+
+def train(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help="A study's name or folder, a study file, or a trainable's name; the most recent study if not given."
+        ),
+    ] = None,
+    config: Annotated[
+        str, typer.Option(help="best of the study's last run, default, a trial's number, or a YAML file.")
+    ] = "best",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Data-parallel workers; as the study file has it if not given.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs at most; the study's max_epochs if not given.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many epochs without a better value; never if not given.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed; the study's if not given.")] = None,
+    set_: Annotated[
+        Repeated, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file.")
+    ] = None,
+    data: Annotated[
+        Repeated, typer.Option("--data", metavar="KEY=VALUE", help="Short for --set data.KEY=VALUE.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train anew, not from where the same command left off.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="End with one JSON document, print nothing else.")] = False,
+) -> None:
+    """Train one configuration for long, on many nodes; the same command goes on with a training that broke off."""
+    from rich.console import Console
+
+    from raise_hpo.train.choose import choose
+    from raise_hpo.train.training import Plan, Training
+    from raise_hpo.train.words import EpochLines
+
+    choice = choose(study, config, [*(set_ or []), *(f"data.{each}" for each in data or [])])
+    most = epochs or choice.study.max_epochs
+    plan = Plan(choice, most, workers or choice.study.resources.starting_workers, seed, patience)
+    lines = EpochLines(Console(soft_wrap=True), most)
+    training = Training(plan, fresh, lines) if not json else Training(plan, fresh)
+    _run(training, json)
+
+
+def _run(training: Training, as_json: bool) -> None:
+    """Run, say how it ended, and exit with the code that says the same."""
+    from shlex import join
+
+    from rich.console import Console
+
+    from raise_hpo.cli.run import DONE, FAILED, INTERRUPTED
+    from raise_hpo.train.words import closing_words, training_summary
+
+    codes = {"finished": DONE, "failed": FAILED}
+    try:
+        code = codes.get(training.run().state, INTERRUPTED)
+    except KeyboardInterrupt:
+        if not training.folder.begun:
+            raise
+        code = INTERRUPTED
+    summary = training_summary(training.folder)
+    if as_json:
+        print(dumps(summary))
+    else:
+        again = [word for word in sys.argv[1:] if word != "--fresh"]
+        Console().print(closing_words(summary, f"raise-hpo {join(again)}"))
+    raise typer.Exit(code)

@@ -1,0 +1,85 @@
+"""A training's folder: a study's folder with one trial in it, below the study that the training belongs to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from raise_hpo.errors import UserError, nearest
+from raise_hpo.folder import StudyFolder, all_studies, studies_root
+
+TRAININGS = "trainings"
+_NAME = re.compile(r"training-(\d+)")
+
+
+@dataclass(frozen=True)
+class TrainingFolder(StudyFolder):
+    """The files of one training; journal, study file, best model and report are where a study has its own."""
+
+    @property
+    def name(self) -> str:
+        """The study's name and the training's: ``mlpf-1/training-2``."""
+        return f"{self.path.parent.parent.name}/{self.path.name}"
+
+    @property
+    def epochs(self) -> Path:
+        """What rank 0 has done: every epoch's metrics, and every checkpoint once it is written."""
+        return self.path / "epochs.jsonl"
+
+    @property
+    def failures(self) -> Path:
+        """What befell workers, as Ray Train's controller saw it."""
+        return self.path / "failures.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What the trainable prints, and tracebacks."""
+        return self.logs / "training.log"
+
+    @property
+    def session(self) -> Path:
+        """The number of the session whose workers may write here."""
+        return self.path / "session"
+
+    def checkpoint(self, epoch: int) -> str:
+        """The checkpoint after an epoch, relative to this folder."""
+        return f"checkpoints/epoch-{epoch:05d}.pt"
+
+
+def trainings_of(home: Path) -> list[TrainingFolder]:
+    """The trainings in a study's folder that were begun, in the order of their numbers."""
+    numbered = {int(match[1]): path for path in (home / TRAININGS).glob("*") if (match := _NAME.fullmatch(path.name))}
+    folders = [TrainingFolder(numbered[number]) for number in sorted(numbered)]
+    return [folder for folder in folders if folder.begun]
+
+
+def new_training_folder(home: Path) -> TrainingFolder:
+    """Make the folder of a study's next training."""
+    place = home / TRAININGS
+    place.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(match[1]) for path in place.iterdir() if (match := _NAME.fullmatch(path.name))), default=0)
+    while True:
+        folder = TrainingFolder(place / f"training-{number}")
+        try:
+            folder.path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def find_training(reference: str) -> TrainingFolder | None:
+    """The training of this name (``mlpf-1/training-2``) or folder; None if a reference has not that form.
+
+    Raises:
+        UserError: It has, and there is no such training.
+    """
+    path = Path(reference)
+    if not _NAME.fullmatch(path.name) or path.parent == Path("."):
+        return None
+    for place in (path, studies_root() / path.parent / TRAININGS / path.name):
+        if (found := TrainingFolder(place)).begun:
+            return found
+    known = [training.name for study in all_studies() for training in trainings_of(study.path)]
+    raise UserError(f"no training '{reference}' in {studies_root()}/: {nearest(reference, known)}")

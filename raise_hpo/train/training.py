@@ -1,0 +1,294 @@
+"""A training's session: set it up or take it up again, run it on Ray, leave its best model and its record in order."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raise_hpo.decide import versions
+from raise_hpo.errors import UserError
+from raise_hpo.folder import DriverLock
+from raise_hpo.history import History
+from raise_hpo.interrupts import terminated_is_interrupted
+from raise_hpo.journal import Event, Journal, JournalError, read
+from raise_hpo.study import StudySpec
+from raise_hpo.track import Tracker, tracking_uri
+from raise_hpo.train.choose import Choice
+from raise_hpo.train.folder import TrainingFolder, new_training_folder, trainings_of
+from raise_hpo.train.follow import Follower
+from raise_hpo.train.order import TrainingOrder
+from raise_hpo.train.progress import Progress
+from raise_hpo.trial.spec import TrialSpec
+from raise_hpo.trial.record import write_whole
+from raise_hpo.yaml_source import dump_yaml
+
+if TYPE_CHECKING:
+    from raise_hpo.drive.cluster import StudyRay
+
+_TRACKER_SECONDS = 120.0
+_OF_THE_CLUSTER = ("cpus", "gpus", "workers", "survivors")
+_IDENTITY = ("trainable", "config", "data", "objective", "seed")
+
+View = Callable[[Event, History], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a configuration is to be trained.
+
+    Attributes:
+        choice: The study and the configuration.
+        epochs: Epochs at most, from the first one.
+        workers: Data-parallel workers.
+        seed: The study's seed if None.
+        patience: Stop after so many epochs without a better value; None to train all epochs.
+    """
+
+    choice: Choice
+    epochs: int
+    workers: int
+    seed: int | None = None
+    patience: int | None = None
+
+    def study(self) -> StudySpec:
+        """The training as a study of one trial, which is what its folder says."""
+        study, choice = self.choice.study, self.choice
+        resources = {**study.resources.model_dump(), "workers": self.workers, "survivors": None}
+        mlflow = tracking_uri(choice.run, study.tracking.mlflow) if choice.run else study.tracking.mlflow
+        return study.changed(
+            max_epochs=self.epochs, budget={"trials": 1}, searcher="random", scheduler="none", stopper="none",
+            default=False, warm_start=[], resources=resources, tracking={"mlflow": mlflow},
+            objective=study.objectives[0].model_dump(), seed=study.seed if self.seed is None else self.seed,
+        )  # fmt: skip
+
+
+class Training:
+    """Trains one configuration to its end; take the same plan again to go on with one that broke off.
+
+    Args:
+        plan: What to train.
+        fresh: Train anew, whatever there is of the same training.
+        view: Told every event of the journal, with the history up to it.
+        ray: The Ray to run on; the one at hand if None.
+
+    Raises:
+        UserError: The same training is finished already.
+    """
+
+    def __init__(
+        self, plan: Plan, fresh: bool = False, view: View = lambda event, history: None, ray: StudyRay | None = None
+    ) -> None:
+        self.plan = plan
+        self.study = plan.study()
+        self.view = view
+        self.ray = ray
+        self.history = History()
+        self._events: list[Event] = []
+        self._found = None if fresh else self._same()
+
+    def _same(self) -> TrainingFolder | None:
+        """The latest training of the same configuration, data and seed, unless all of the plan is done."""
+        for folder in reversed(trainings_of(self.plan.choice.home)):
+            events = read(folder.journal)
+            if _identity(events) == self._identity():
+                self._refuse_done(folder, events)
+                return folder
+        return None
+
+    def _identity(self) -> dict[str, Any]:
+        return _identity(self._first_events())
+
+    def _refuse_done(self, folder: TrainingFolder, events: list[Event]) -> None:
+        history = History(events)
+        if history.state != "finished":
+            return
+        values = Progress(history.metric, history.mode)
+        values.values = dict(history.trials[0].values)
+        if (why := values.over(self.plan.epochs, self.plan.patience)) is not None:
+            raise UserError(
+                f"training {folder.name} of the same configuration is finished ({why}); give more --epochs to go on "
+                "with it, or --fresh to train anew"
+            )
+
+    def run(self) -> History:
+        """Run to the end, or until a stop or an interrupt; the history then. To be taken up again after either.
+
+        Raises:
+            UserError: Another driver is at work, the cluster is too small, or the folder cannot be written.
+            KeyboardInterrupt: Interrupted; the journal says so.
+        """
+        self.folder = self._found or new_training_folder(self.plan.choice.home)
+        lock = DriverLock(self.folder)
+        try:
+            with Journal(self.folder.journal) as journal:
+                self._journal = journal
+                try:
+                    return self._run()
+                finally:
+                    if journal.seq == 0:
+                        shutil.rmtree(self.folder.path, ignore_errors=True)
+        finally:
+            lock.release()
+
+    def _run(self) -> History:
+        before = read(self.folder.journal) if self._journal.seq else []
+        for event in before:
+            self.history.apply(event)
+        self._events = list(before)
+        self.folder.stop_request.unlink(missing_ok=True)
+        tracker = Tracker(self.folder, tracking_uri(self.folder, self.study.tracking.mlflow))
+        try:
+            self._drive(bool(before), tracker)
+        except KeyboardInterrupt:
+            self._close("interrupted", "interrupted by the user or the system")
+            raise
+        except JournalError:
+            raise
+        except Exception as error:
+            self._close("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            raise
+        finally:
+            with suppress(OSError):
+                self._leave_in_order()
+            tracker.finish(_TRACKER_SECONDS)
+        return self.history
+
+    def _drive(self, again: bool, tracker: Tracker) -> None:
+        from raise_hpo.drive.cluster import ray_at_hand
+
+        # Ray puts a SIGTERM handler of its own in place when it starts; ours must come after it.
+        with self.ray or ray_at_hand(), terminated_is_interrupted():
+            self._check_places()
+            follower = Follower(self.folder, self._events)
+            self._log([self._resumed()] if again else self._first_events())
+            self._follow(follower)
+            follower.ended = None
+            write_whole(self.folder.session, str(len(self.history.sessions)).encode())
+            tracker.start()
+            self._train(follower)
+        self._follow(follower)
+        self._end(follower)
+
+    def _train(self, follower: Follower) -> None:
+        from raise_hpo.train.trainer import run_trainer
+
+        with tempfile.TemporaryDirectory(prefix="rh-train-") as storage:
+            run_trainer(
+                self._order(), self.plan.workers, self.study.resources, Path(storage), lambda: self._follow(follower)
+            )
+
+    def _check_places(self) -> None:
+        from raise_hpo.drive.cluster import find_capacity
+
+        resources = self.study.resources
+        found = find_capacity(self.plan.workers, resources.cpus, resources.gpus)
+        if found.slots < 1:
+            raise UserError(
+                f"--workers {self.plan.workers}: the cluster has places for {found.places} worker(s) of "
+                f"{resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s)"
+            )
+
+    def _order(self) -> TrainingOrder:
+        study = self.study
+        spec = TrialSpec(
+            trial=self.plan.choice.trial or 0, trainable=study.trainable, config=self.plan.choice.config,
+            fixed=study.config, seed=study.seed, data=study.data, precision=study.resources.precision,
+            lr_scaling=study.resources.lr_scaling, folder=self.folder.path.resolve(), checkpoint=None,
+            save_at=frozenset(), import_from=study.import_from, batch=study.resources.batch,
+        )  # fmt: skip
+        return TrainingOrder(
+            spec=spec, folder=TrainingFolder(self.folder.path.resolve()), metric=study.objectives[0].metric,
+            mode=study.objectives[0].mode, epochs=self.plan.epochs, patience=self.plan.patience,
+            every=study.checkpoints.every, attempts=study.limits.attempts, session=len(self.history.sessions),
+            threads=max(1, int(study.resources.cpus)),
+        )  # fmt: skip
+
+    # The journal
+
+    def _first_events(self) -> list[Event]:
+        choice = self.plan.choice
+        training = {
+            "run": str(choice.run.path.resolve()) if choice.run else None, "trial": choice.trial,
+            "source": choice.source, "epochs": self.plan.epochs, "patience": self.plan.patience,
+        }  # fmt: skip
+        name = self.folder.name if hasattr(self, "folder") else ""
+        return [
+            {
+                "event": "study", "name": name, "study": self.study.resolved(), "versions": versions(), "slots": 1,
+                "training": training,
+            },
+            {"event": "suggested", "trial": 0, "config": choice.config, "source": choice.source},
+        ]  # fmt: skip
+
+    def _resumed(self) -> Event:
+        return {
+            "event": "resumed", "slots": 1, "epochs": self.plan.epochs, "patience": self.plan.patience,
+            "workers": self.plan.workers,
+        }  # fmt: skip
+
+    def _log(self, events: Sequence[Event]) -> None:
+        stamped = [{"time": round(time.time(), 3), **event} for event in events]
+        self._journal.append(stamped)
+        for event in stamped:
+            self.history.apply(event)
+            self.view(event, self.history)
+
+    def _follow(self, follower: Follower) -> None:
+        for events in follower.news(self.history):
+            self._log(events)
+
+    def _end(self, follower: Follower) -> None:
+        """Journal how the session ended, in the words of rank 0."""
+        ended, trial = follower.ended, self.history.trials[0]
+        if ended is None:
+            self._close("failed", "the workers ended without a word")
+        elif ended["state"] == "finished":
+            self._log([{"event": "finished", "trial": 0, "value": trial.value}])
+            self._close("finished", ended["why"])
+        elif ended["state"] == "failed":
+            self._close("failed", _cause(ended, follower.last_failure))
+        else:
+            self._close(ended["state"], ended["why"])
+
+    def _close(self, state: str, why: str) -> None:
+        if self.history.state == "running":
+            self._log([{"event": "stopped", "state": state, "why": why}])
+
+    def _leave_in_order(self) -> None:
+        """Keep study file and configuration, the best epoch's checkpoint, and the report."""
+        from raise_hpo.report.html import write_report
+
+        if not self.history.trials:
+            return
+        self.folder.study_file.write_text(self.study.to_yaml())
+        self.folder.best.mkdir(exist_ok=True)
+        (self.folder.best / "config.yaml").write_text(dump_yaml(dict(self.plan.choice.config)))
+        best = Progress(self.history.metric, self.history.mode)
+        best.values = dict(self.history.trials[0].values)
+        if best.best and (checkpoint := self.folder.path / self.folder.checkpoint(best.best)).is_file():
+            shutil.copyfile(checkpoint, self.folder.best / "checkpoint.pt")
+        write_report(self.folder)
+        self.folder.stop_request.unlink(missing_ok=True)
+
+
+def _cause(ended: Event, failure: Event | None) -> str:
+    """Why a training failed, with what ended the last start where workers did not get any further."""
+    if ended["failure"] is None and failure is not None:
+        return f"{ended['why']}; the last one ended so: {failure['kind']}: {failure['cause']}"
+    return str(ended["why"])
+
+
+def _identity(events: Sequence[Event]) -> dict[str, Any]:
+    """What makes two trainings the same: all that decides the numbers, and neither workers nor epochs."""
+    study, training = events[0]["study"], events[0].get("training", {})
+    resources = {key: value for key, value in study["resources"].items() if key not in _OF_THE_CLUSTER}
+    same = {key: study[key] for key in _IDENTITY}
+    found = {**same, "resources": resources, "chosen": events[1]["config"], "trial": training.get("trial") or 0}
+    return dict(json.loads(json.dumps(found)))
