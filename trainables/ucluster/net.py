@@ -16,7 +16,7 @@ from .schema import FEATURES
 from .settings import Settings
 
 _FAR = 1e6
-"""Squared distance of padding: beyond any constituent's."""
+"""Distance of padding: beyond any constituent's."""
 _LOG_PT = FEATURES.index("log_pt")
 _LOG_E = FEATURES.index("log_e")
 _GLOBALS = 4
@@ -47,9 +47,8 @@ def neighbours(x: Tensor, occupied: Tensor, k: int) -> Tensor:
         occupied: ``(B, N)``, 1 for points and 0 for padding.
         k: How many; a point is its own nearest neighbour.
     """
-    x = x.detach().float()
-    square = x.square().sum(-1)
-    distance = square[:, None, :] - 2 * x @ x.transpose(1, 2) + _FAR * (1 - occupied)[:, None, :]
+    x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
+    distance = torch.cdist(x, x) + _FAR * (1 - occupied)[:, None, :]
     return distance.topk(k, dim=-1, largest=False, sorted=False).indices
 
 

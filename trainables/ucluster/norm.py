@@ -38,11 +38,11 @@ class MaskedBatchNorm(nn.Module):
         return x * factor + (self.shift - mean * factor)
 
     def _moments(self, x: Tensor, occupied: Tensor | None) -> tuple[Tensor, Tensor]:
-        flat = x.float().flatten(0, -2)
+        flat = x.to(torch.promote_types(x.dtype, torch.float32)).flatten(0, -2)
         if occupied is None:
             variance, mean = torch.var_mean(flat, dim=0, correction=0)
         else:
-            weight = occupied.flatten() / occupied.sum()
+            weight = (occupied.flatten() / occupied.sum()).to(flat.dtype)
             mean = weight @ flat
             # About the running mean, which is near: a plain difference of large numbers would lose the variance.
             variance = (weight @ (flat - self.mean).square() - (mean - self.mean).square()).clamp(min=0)
