@@ -22,6 +22,7 @@ _KAON_MODES = (
     (0.0176, (PION, PI_ZERO, PI_ZERO)),
 )
 """Those of K+, with what they make; K- makes the antiparticles."""
+_ONLY_MODES = {PION: (-MUON, NEUTRINO), PI_ZERO: (PHOTON, PHOTON)}
 _ITS_OWN_ANTIPARTICLE = (PHOTON, PI_ZERO, NEUTRINO)
 
 
@@ -29,21 +30,15 @@ def decay_at_rest(pdg: int, rng: np.random.Generator) -> Products:
     """What a muon, pion, kaon or neutral pion makes, in its rest frame.
 
     A muon's electron has Michel's spectrum, ``x² (3 - 2x)`` for unpolarised muons, and goes in any direction; its
-    neutrinos are left out. Three-body decays are spread evenly over phase space. A neutral pion always makes two photons.
+    neutrinos are left out. Three-body decays are spread evenly over phase space. A neutral pion makes two photons.
     """
     kind = abs(pdg)
     if kind == MUON:
-        return [(_like(ELECTRON, pdg), _michel_electron(rng))]
-    modes = {PION: (-MUON, NEUTRINO), PI_ZERO: (PHOTON, PHOTON), KAON: _kaon_mode(rng)}
-    made = modes[kind]
+        return [(ELECTRON if pdg > 0 else -ELECTRON, _michel_electron(rng))]
+    made = _kaon_mode(rng) if kind == KAON else _ONLY_MODES[kind]
     momenta = phase_space(MASSES[kind], [MASSES[abs(code)] for code in made], rng)
     sign = 1 if pdg > 0 else -1
     return [(code if code in _ITS_OWN_ANTIPARTICLE else sign * code, p) for code, p in zip(made, momenta, strict=True)]
-
-
-def _like(code: int, pdg: int) -> int:
-    """The code with the sign of another's."""
-    return code if pdg > 0 else -code
 
 
 def _kaon_mode(rng: np.random.Generator) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ images as drawing it everywhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,11 @@ class Sparse(NamedTuple):
 
     Attributes:
         pixels: ``(n,)``, rising positions in the flattened image (plane, tick, wire).
-        values: ``(n,)``, ADC counts.
+        values: ``(n,)``, ADC counts: int16 after read-out.
     """
 
     pixels: NDArray[np.int32]
-    values: NDArray[np.int16]
+    values: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def read_out(charges: Sparse, window: Window, rng: np.random.Generator) -> Spars
     return Sparse(pixels[order].astype(np.int32), values)
 
 
-def _spikes(charged: NDArray[np.int32], window: Window, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray]:
+def _spikes(charged: NDArray[np.int32], window: Window, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
     """The pixels without charge where noise alone exceeds the threshold, and its values there."""
     total, tail = int(np.prod(window.shape)), float(ndtr(-THRESHOLD))
     count = rng.binomial(total, 2.0 * tail)

@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from trainables.cascade import rotate
+from trainables.cascade.materials import ELECTRON_MASS
 
 from .particles import DECAY_LENGTHS, INTERACTION_LENGTHS, MASSES, Particle
 from .stopping import (
@@ -77,10 +78,9 @@ def _scatter(rng, state, mass, length):
 def _knock_on(rng, state, mass, energy, electron):
     """Fill `electron` with one of the given kinetic energy, at the angle that the collision of two bodies has."""
     kinetic = state[0]
-    mass_e = 0.51099895
     momentum = math.sqrt(kinetic * (kinetic + 2.0 * mass))
-    momentum_e = math.sqrt(energy * (energy + 2.0 * mass_e))
-    cosine = min(1.0, energy * (kinetic + mass + mass_e) / (momentum_e * momentum))
+    momentum_e = math.sqrt(energy * (energy + 2.0 * ELECTRON_MASS))
+    cosine = min(1.0, energy * (kinetic + mass + ELECTRON_MASS) / (momentum_e * momentum))
     electron[:] = state
     electron[0] = energy
     turned = rotate(state[4], state[5], state[6], cosine, 2.0 * math.pi * rng.random())
