@@ -1,7 +1,7 @@
 """Images for training: compressed once a node, shared by all its trials, decompressed a batch at a time.
 
-As in the talk, images are kept compressed in memory; unlike there, the processes of a node share one copy. Each plane of
-an event is a compressed image of its own, so that a network that sees one plane decompresses one.
+As in the talk, images are kept compressed in memory; unlike there, the processes of a node share one copy. Each plane
+of an event is a compressed image of its own, so that a network that sees one plane decompresses one.
 """
 
 from __future__ import annotations

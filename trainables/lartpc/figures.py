@@ -26,10 +26,8 @@ Classify = Callable[[Tensor], Tensor]
 
 def figures(events: ImageDataset, classify: Classify, batch_size: int) -> dict[str, go.Figure]:
     """All plots, by title."""
-    batches = (
-        events.__getitems__(range(at, min(at + batch_size, len(events)))) for at in range(0, len(events), batch_size)
-    )
-    logits = torch.cat([classify(batch.images) for batch in batches]).cpu()
+    batches = torch.arange(len(events)).split(batch_size)
+    logits = torch.cat([classify(events.__getitems__(batch.tolist()).images) for batch in batches]).cpu()
     right = logits.argmax(1) == events.labels
     plots = {"Confusion matrix": confusion_matrix(logits, events.labels)}
     if events.momenta.isfinite().any():

@@ -1,7 +1,7 @@
 """What nuclei make of pions, kaons and muons: a schematic model, with probabilities and spectra picked by hand.
 
-It gives images the features that tell these particles apart (stubs of protons, secondary pions, photons of neutral pions)
-and conserves energy from above: what is seen is at most what was there. Neutrons are not seen and take the rest.
+It gives images the features that tell these particles apart (stubs of protons, secondary pions, photons of neutral
+pions) and conserves energy from above: what is seen is at most what was there. Neutrons are not seen and take the rest.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class LArTPCNet(nn.Module):
         self.layers.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
-        """From ADC counts ``(events, planes, ticks, wires)`` of any type, the collection plane last, to ``(events, 5)``."""
+        """From ADC counts ``(events, planes, ticks, wires)``, the collection plane last, to ``(events, 5)``."""
         return self.layers(self.prepared(images))
 
     def prepared(self, images: Tensor) -> Tensor:

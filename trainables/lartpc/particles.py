@@ -1,4 +1,4 @@
-"""The particles that are told apart and those they make, with the constants of the Particle Data Group (2022 review)."""
+"""The particles that are told apart, and those they make, with constants of the Particle Data Group (2022 review)."""
 
 from __future__ import annotations
 

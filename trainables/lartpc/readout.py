@@ -139,9 +139,14 @@ def read_out(charges: Sparse, window: Window, rng: np.random.Generator) -> Spars
     empty, spikes = _spikes(charges.pixels, window, rng)
     pixels = np.concatenate([charges.pixels[kept], empty])
     values = np.concatenate([noisy[kept], spikes])
-    order, limits = np.argsort(pixels), np.iinfo(np.int16)
-    values = np.clip(np.rint(values[order]), limits.min, limits.max).astype(np.int16)
-    return Sparse(pixels[order].astype(np.int32), values)
+    order = np.argsort(pixels)
+    return Sparse(pixels[order].astype(np.int32), clipped(values[order]))
+
+
+def clipped(values: NDArray[Any]) -> NDArray[np.int16]:
+    """Whole ADC counts, as far as 16 bits reach."""
+    limits = np.iinfo(np.int16)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(np.int16)
 
 
 def _spikes(charged: NDArray[np.int32], window: Window, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -160,8 +165,8 @@ def dense(sparse: Sparse, shape: tuple[int, int, int]) -> NDArray[np.int16]:
     return image
 
 
-def sparse(image: NDArray[np.int16]) -> Sparse:
+def sparse(image: NDArray[Any]) -> Sparse:
     """The pixels of a whole image that are not 0."""
     flat = image.reshape(-1)
     pixels = np.flatnonzero(flat)
-    return Sparse(pixels.astype(np.int32), flat[pixels].astype(np.int16))
+    return Sparse(pixels.astype(np.int32), clipped(flat[pixels]))

@@ -1,7 +1,7 @@
 """One particle and all it makes in liquid argon: where how much energy is deposited.
 
-Electrons, positrons and photons are followed by `trainables.cascade`, heavier particles by `tracks`; both are Monte Carlos of our
-own, and not Geant4.
+Electrons, positrons and photons are followed by `trainables.cascade`, heavier particles by `tracks`; both are Monte
+Carlos of our own, and not Geant4.
 """
 
 from __future__ import annotations

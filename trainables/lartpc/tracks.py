@@ -89,7 +89,7 @@ def _knock_on(rng, state, mass, energy, electron):
 
 @njit(cache=True)
 def _collide(rng, state, mass, length, electrons, used):
-    """Knock on electrons along a step; return the energy of the weak ones, of all, and how many strong ones there are."""
+    """Knock on electrons along a step; return the energy of the weak ones, of all, and the number of strong ones."""
     local, given = 0.0, 0.0
     for _ in range(rng.poisson(length * knock_on_rate(state[0], mass, _KNOCK_ON))):
         energy = knock_on_energy(rng, state[0], mass, _KNOCK_ON)

@@ -103,7 +103,7 @@ class LArTPC(raise_hpo.Trainable):
 
 
 class Classifier(nn.Module):
-    """From ADC counts ``(events, planes, ticks, wires)`` to probabilities ``(events, 5)``, in the order of `CLASS_NAMES`."""
+    """From ADC counts ``(events, planes, ticks, wires)`` to probabilities ``(events, 5)``, ordered as `CLASS_NAMES`."""
 
     def __init__(self, network: LArTPCNet) -> None:
         super().__init__()
