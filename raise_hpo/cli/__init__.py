@@ -12,6 +12,7 @@ from raise_hpo.cli.doctor import doctor
 from raise_hpo.cli.list import list_studies
 from raise_hpo.cli.log import log
 from raise_hpo.cli.predict import predict_app
+from raise_hpo.cli.repeat import repeat
 from raise_hpo.cli.report import report
 from raise_hpo.cli.resume import resume
 from raise_hpo.cli.scaling import scaling
@@ -41,6 +42,7 @@ app.command()(stop)
 app.command()(cancel)
 app.command()(train)
 app.command()(report)
+app.command()(repeat)
 app.command()(ui)
 app.command()(simulate)
 app.command()(doctor)

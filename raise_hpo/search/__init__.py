@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from raise_hpo.search.base import Searcher
-from raise_hpo.search.names import SEARCHERS
+from raise_hpo.search.names import REPEAT, SEARCHERS
 
 if TYPE_CHECKING:
     from raise_hpo.space import SearchSpace
@@ -22,6 +22,7 @@ _HOMES = {
     "hyperopt": "raise_hpo.search.hyperopt:HyperoptSearcher",
     "bohb": "raise_hpo.search.bohb:BohbSearcher",
     "evolution": "raise_hpo.search.evolution:EvolutionSearcher",
+    REPEAT: "raise_hpo.search.repeat:RepeatSearcher",
     "rl": "raise_hpo.search.rl:RLSearcher",
 }
 

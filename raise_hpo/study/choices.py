@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from raise_hpo.errors import nearest
 from raise_hpo.predict.names import STOPPERS
 from raise_hpo.schedule.names import SCHEDULERS
-from raise_hpo.search.names import SEARCHERS
+from raise_hpo.search.names import REPEAT, SEARCHERS
 from raise_hpo.study.messages import mistakes_in
 from raise_hpo.study.options import SCHEDULER_OPTIONS, SEARCHER_OPTIONS, STOPPER_OPTIONS, NoOptions
 from raise_hpo.study.settings import Settings
@@ -74,6 +74,8 @@ def _error(text: str, at: tuple[Any, ...]) -> PydanticCustomError:
 
 _WRITTEN = PlainSerializer(Choice.as_written)
 
-Searcher = Annotated[Choice, PlainValidator(partial(_parse, names=SEARCHERS, known=SEARCHER_OPTIONS)), _WRITTEN]
+Searcher = Annotated[
+    Choice, PlainValidator(partial(_parse, names=(*SEARCHERS, REPEAT), known=SEARCHER_OPTIONS)), _WRITTEN
+]
 Scheduler = Annotated[Choice, PlainValidator(partial(_parse, names=SCHEDULERS, known=SCHEDULER_OPTIONS)), _WRITTEN]
 Stopper = Annotated[Choice, PlainValidator(partial(_parse, names=STOPPERS, known=STOPPER_OPTIONS)), _WRITTEN]

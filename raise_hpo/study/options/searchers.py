@@ -1,6 +1,6 @@
 """The options of each searcher."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -81,6 +81,13 @@ class RlOptions(Settings):
     decay: float = Field(default=0.9, ge=0, lt=1)
 
 
+class RepeatOptions(Settings):
+    """Given configurations, each trained from several seeds."""
+
+    configurations: list[dict[str, Any]] = Field(min_length=1)
+    seeds: int = Field(default=10, ge=1)
+
+
 SEARCHER_OPTIONS: dict[str, type[Settings]] = {
     "grid": GridOptions,
     "tpe": TpeOptions,
@@ -91,4 +98,5 @@ SEARCHER_OPTIONS: dict[str, type[Settings]] = {
     "bohb": BohbOptions,
     "evolution": EvolutionOptions,
     "rl": RlOptions,
+    "repeat": RepeatOptions,
 }
