@@ -2,8 +2,8 @@
 
 One row of a file is one event. ``pixels`` holds the rising positions in the flattened image (plane, tick, wire) and
 ``values`` the ADC counts there; ``label`` is the class, ``pdg`` the particle's code, ``momentum`` its momentum in
-MeV/c, and ``deposited`` the energy in MeV that is in the argon. What is not known is 0 in ``pdg`` and NaN in the others.
-The shape of the images stands in the file's metadata, as images of one file are alike.
+MeV/c, and ``deposited`` the energy in MeV that is in the argon. What is not known is 0 in ``pdg`` and NaN in the
+others. The shape of the images stands in the file's metadata, as images of one file are alike.
 
 Positions are written as bit-packed differences (Parquet's DELTA_BINARY_PACKED) under Zstandard.
 """

@@ -32,7 +32,7 @@ VISIBLE = 2.0
 STOPPED, INTERACTED, DECAYED = range(3)
 """How a track ends."""
 
-_KNOCK_ON = 0.05
+_KNOCK_ON = 0.02
 """MeV: collisions above are drawn one by one."""
 _AT_REST = 1.0
 """MeV: below, a particle stops on the spot."""
