@@ -21,6 +21,7 @@ from raise_hpo.study import StudySpec
 SPACE = {"lr": "loguniform(1e-4, 1e-1)", "layers": "randint(1, 5)"}
 DEFAULT = {"lr": 0.0005, "layers": 1}
 NOTHING = Costs()
+SHARED_DATA = Path(os.environ.get("RAISE_HPO_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
 def spec(**changes: Any) -> StudySpec:
@@ -97,7 +98,7 @@ def decisions(events: list[Event]) -> list[tuple[Any, ...]]:
 
 def shared_data(name: str) -> Path:
     """A file of the data that are not part of this repository; the test is skipped, and says so, where it is absent."""
-    folder = Path(os.environ.get("RAISE_HPO_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-    if not (folder / name).exists():
-        pytest.skip(f"there is no {folder / name}; RAISE_HPO_SHARED_DATA can name its folder")
-    return folder / name
+    path = SHARED_DATA / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there (RAISE_HPO_TEST_DATA names the folder): what needs it was NOT tested")
+    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from raise_hpo.history import History
 from raise_hpo.journal import Event, Journal
 from raise_hpo.space import SearchSpace
 from raise_hpo.space.infer import infer_dimension
-from tests.helpers import simulator, spec
+from tests.helpers import SHARED_DATA, simulator, spec
 
-DATA = Path(os.environ.get("RAISE_HPO_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-MLPF = DATA / "mlpf-curves" / "delphes_trainings_processed.csv"
+MLPF = SHARED_DATA / "mlpf-curves" / "delphes_trainings_processed.csv"
 
 SPACE = {
     "lr": "loguniform(1e-4, 1e-1)",

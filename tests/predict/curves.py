@@ -1,10 +1,8 @@
 """Learning curves that formulas give, in which the first epochs tell more, or less, than the last one of them."""
 
-import os
-from pathlib import Path
-
 import numpy as np
-import pytest
+
+from tests.helpers import shared_data
 
 
 def crossing(count, seed=0, epochs=20):
@@ -32,8 +30,4 @@ def noise(count, seed=0, epochs=20):
 
 def mlpf_curves():
     """The file of real MLPF trainings; the test is skipped where it is not."""
-    folder = os.environ.get("RAISE_HPO_TEST_DATA", Path(__file__).parents[3] / "shared/data")
-    path = Path(folder) / "mlpf-curves" / "delphes_trainings_processed.csv"
-    if not path.is_file():
-        pytest.skip(f"no learning curves of MLPF trainings: {path} is missing (RAISE_HPO_TEST_DATA names the folder)")
-    return path
+    return shared_data("mlpf-curves/delphes_trainings_processed.csv")

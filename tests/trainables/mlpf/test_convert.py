@@ -4,7 +4,6 @@ import bz2
 import os
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,17 +11,14 @@ from typer.testing import CliRunner
 
 from raise_hpo.cli.data import data_app
 from raise_hpo.errors import UserError
+from tests.helpers import shared_data
 from trainables.mlpf import schema
 from trainables.mlpf.convert import convert_files, read_events
 from trainables.mlpf.delphes_root import _convert
 
-DATA = Path(os.environ.get("RAISE_HPO_TEST_DATA", Path(__file__).parents[4] / "shared" / "data")) / "mlpf"
-
 
 def given(name):
-    if not (DATA / name).is_file():
-        pytest.skip(f"{DATA / name} is not there (RAISE_HPO_TEST_DATA names the folder): real events were NOT tested")
-    return DATA / name
+    return shared_data(f"mlpf/{name}")
 
 
 def content(events=3):

@@ -1,0 +1,1 @@
+"""What `benchmarks/data.py` compares, a way of reading a module."""
