@@ -58,10 +58,12 @@ class Recipe:
 
     Attributes:
         process: the kinds of jets, one letter each, in equal shares and in turn: ``w``, ``z``, ``t``, ``g``, ``q``.
-        events: number of jets, of all kinds together.
+        events: number of jets, of all kinds together, before those outside the mass window are left out.
         seed: not negative.
         pt_min: least pT of a jet in GeV, and of the hard collision.
         pt_max: largest pT of a jet in GeV; the hard collision's may be 15 % above it.
+        mass_min: jets of less mass, in GeV, are left out.
+        mass_max: jets of more mass, in GeV, are left out. UCluster keeps 10 to 200 GeV.
         underlying_event: whether the protons' other partons interact too. It adds some 5 to 10 GeV to a jet's mass.
     """
 
@@ -70,6 +72,8 @@ class Recipe:
     seed: int
     pt_min: float = 800.0
     pt_max: float = 1200.0
+    mass_min: float = 10.0
+    mass_max: float = 200.0
     underlying_event: bool = True
 
     def __post_init__(self) -> None:
@@ -83,6 +87,10 @@ class Recipe:
                 raise UserError(f"{name} is {getattr(self, name)}, it must be at least {least}")
         if not self.pt_min < self.pt_max < 6500:
             raise UserError(f"pt_max is {self.pt_max}, it must lie between pt_min, {self.pt_min}, and 6500")
+        if not 0 <= self.mass_min < self.mass_max < float("inf"):
+            raise UserError(
+                f"mass_max is {self.mass_max}, it must lie above mass_min, {self.mass_min}, which is not negative"
+            )
 
     def provenance(self) -> dict[str, Any]:
         """Say what makes these jets, for the metadata of the file."""
@@ -137,12 +145,14 @@ def _of_kind(recipe: Recipe, block: int, count: int, kind: str) -> Arrays:
 
 
 def _block(recipe: Recipe, block: int) -> pa.Table:
-    """Make one block: jets of all kinds in turn."""
+    """Make one block: jets of all kinds in turn, without those outside the mass window."""
     kinds = len(recipe.process)
     count = min(_BLOCK * kinds, recipe.events - block * _BLOCK * kinds)
     jets = joined([_of_kind(recipe, block, -(-count // kinds), kind) for kind in recipe.process])
     in_turn = np.arange(len(jets["label"])).reshape(kinds, -1).T.ravel()[:count]
-    return to_table({name: values[in_turn] for name, values in jets.items()})
+    mass = jets["jet_mass"][in_turn]
+    kept = in_turn[(mass >= recipe.mass_min) & (mass <= recipe.mass_max)]
+    return to_table({name: values[kept] for name, values in jets.items()})
 
 
 def generate(recipe: Recipe, jobs: int = 1, progress: Progress | None = None) -> Iterator[pa.Table]:
@@ -156,11 +166,10 @@ def generate(recipe: Recipe, jobs: int = 1, progress: Progress | None = None) ->
     Raises:
         UserError: Pythia is not installed.
     """
-    made = 0
-    for table in _mapped(partial(_block, recipe), range(-(-recipe.events // (_BLOCK * len(recipe.process)))), jobs):
-        made += len(table)
+    size = _BLOCK * len(recipe.process)
+    for number, table in enumerate(_mapped(partial(_block, recipe), range(-(-recipe.events // size)), jobs), 1):
         if progress:
-            progress("jets", made, recipe.events)
+            progress("jets", min(number * size, recipe.events), recipe.events)
         yield table
 
 
@@ -173,5 +182,5 @@ def _mapped(make: Callable[[int], pa.Table], blocks: range, jobs: int) -> Iterat
 
 
 def generate_file(recipe: Recipe, path: str | Path, jobs: int = 1, progress: Progress | None = None) -> int:
-    """Generate the jets of a recipe into a Parquet file and return how many there are."""
+    """Generate the jets of a recipe into a Parquet file and return how many it keeps."""
     return write_rows(generate(recipe, jobs, progress), path, recipe.provenance())

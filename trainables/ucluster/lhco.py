@@ -6,6 +6,7 @@ in the R&D set a last column that is 1 for signal. h5py reads it from ``df/block
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,10 @@ def _tau(inside: Momenta, counts: Ints, axes: int) -> Floats:
     owner, many = np.repeat(np.arange(len(counts)), counts), counts >= axes
     own = inside.take(many[owner])
     sequence = fj.ClusterSequence(record(own, counts[many]), fj.JetDefinition(fj.kt_algorithm, _SUBJET_RADIUS))
-    found = ak.flatten(sequence.exclusive_jets(n_jets=axes))
+    with warnings.catch_warnings():
+        # FastJet's Python layer does not recognise kT and warns that exclusive jets are not meant for other algorithms.
+        warnings.simplefilter("ignore", UserWarning)
+        found = ak.flatten(sequence.exclusive_jets(n_jets=axes))
     subjets = Momenta(*(np.asarray(found[name], np.float64).reshape(-1, axes) for name in ("px", "py", "pz", "E")))
     row = np.repeat(np.arange(many.sum()), counts[many])
     d_eta, d_phi = subjets.eta[row] - own.eta[:, None], turned(subjets.phi[row] - own.phi[:, None])

@@ -204,12 +204,12 @@ class Assigner(nn.Module):
     """The network for use: from the columns of an event file to the cluster of each row, and where it lies.
 
     Args:
-        net: A trained network; it is put into evaluation mode.
+        net: A trained network.
     """
 
     def __init__(self, net: UClusterNet) -> None:
         super().__init__()
-        self.net = net.eval()
+        self.net = net
 
     def forward(self, points: Tensor, global_features: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return cluster ``(B,)``, encoding ``(B, max_dim)`` and squared distances ``(B, n_clusters)``."""

@@ -146,7 +146,7 @@ class UCluster(raise_hpo.Trainable):
         examples = {"points": self.valid_rows[:_EXAMPLES]["points"]}
         if self.anomaly:
             examples["global_features"] = self.valid_rows[:_EXAMPLES]["globals"]
-        return Assigner(self.net), examples
+        return Assigner(self.net).eval(), examples
 
     def _first_rows(self, count: int) -> dict[str, Tensor]:
         return {name: column.to(self.device) for name, column in self.valid_rows[:count].items()}

@@ -118,7 +118,7 @@ def test_distances_are_squared_euclidean(points: Tensor) -> None:
 def test_the_assigner_takes_rows_as_they_are_in_files(points: Tensor) -> None:
     model = net()
     torch.nn.init.normal_(model.centroids)
-    cluster, encoding, distances = Assigner(model)(points.flatten(1))
+    cluster, encoding, distances = Assigner(model).eval()(points.flatten(1))
     torch.testing.assert_close(encoding, model(points).encoding)
     assert torch.equal(cluster, distances.argmin(1))
 
