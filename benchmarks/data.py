@@ -26,7 +26,7 @@ from pathlib import Path
 
 from data_race.files import write_large, write_rows
 from data_race.memory import mapped_bytes, peak_bytes
-from data_race.ways import WAYS, read_ours
+from data_race.ways import WAYS, open_ours, read_ours
 
 HERE = Path(__file__).resolve()
 GIB = 2**30
@@ -135,7 +135,8 @@ def _run(asked: dict[str, object]) -> None:
 
     torch.set_num_threads(1)
     if asked["way"] == "hold":
-        for _ in read_ours(asked["files"], asked["batch"], asked["cache"], epoch=0):
+        rows = open_ours(asked["files"], asked["cache"])
+        for _ in read_ours(rows, asked["batch"], epoch=0):
             pass
         print(json.dumps({"mapped": mapped_bytes(asked["cache"])}), flush=True)
         sys.stdin.readline()

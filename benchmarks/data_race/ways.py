@@ -15,15 +15,20 @@ Files = dict[str, str]
 
 
 def _ours(files: Files, batch: int, cache: str, memory_gib: float) -> Read:
-    return partial(read_ours, files, batch, cache, memory_gib=memory_gib)
+    return partial(read_ours, open_ours(files, cache, memory_gib), batch)
 
 
-def read_ours(files: Files, batch: int, cache: str, epoch: int, memory_gib: float = 4.0) -> Batches:
-    """One epoch as a trainable sees it."""
+def open_ours(files: Files, cache: str, memory_gib: float = 4.0) -> Any:
+    """The rows as a trainable opens them."""
     from raise_hpo.data import open_rows
+
+    return open_rows(files["parquet"], {"points": (800,), "label": ()}, cache=Path(cache), memory_gib=memory_gib)
+
+
+def read_ours(rows: Any, batch: int, epoch: int) -> Batches:
+    """One epoch as a trainable sees it."""
     from raise_hpo.trial.trainable import Place, Trainable
 
-    rows = open_rows(files["parquet"], {"points": (800,), "label": ()}, cache=Path(cache), memory_gib=memory_gib)
     trainable = Trainable(Place())
     trainable.epoch = epoch
     for found in trainable.shard(rows, batch):

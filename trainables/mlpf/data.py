@@ -1,8 +1,8 @@
-"""Events for training: read from Parquet once per process, handed out one by one, put together in ragged batches."""
+"""Events for training: rows of Parquet files, put together in ragged batches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,19 +11,26 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from raise_hpo.data import open_rows
+from raise_hpo.data.columns import Batch, Column, Ragged
+from raise_hpo.data.mapped import MappedRows
+from raise_hpo.data.rows import MEMORY_GIB
+from raise_hpo.data.streamed import StreamedRows
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import check_data_keys
 
-from .schema import CLASS_NAMES, TOWER, TRACK, check_events, open_events, rows
+from .schema import CLASS_NAMES, TOWER, TRACK, WIDTHS, check_events
 
 SAMPLE = Path(__file__).parent / "sample"
 """The folder of the sample that ships with the package, used where the study names no data."""
-COLUMNS = ("X", "ygen")
+COLUMNS = {name: (None, WIDTHS[name]) for name in ("X", "ygen")}
 """What training reads of an event file."""
 KEYS = ("train", "valid", "max_events")
-"""What the ``data`` section of a study may hold: two event files, and how many events of each to use at most."""
+"""What the ``data`` section of a study may hold besides the keys that all trainables know."""
+_WEIGHED = 2_000_000
+
+EventRows = MappedRows | StreamedRows
 
 
 @dataclass(frozen=True)
@@ -40,47 +47,27 @@ class Events:
     y: Tensor
     sizes: Tensor
 
-    def to(self, device: torch.device, non_blocking: bool = False) -> Events:
-        """Return the same events on another device."""
-        return Events(*(part.to(device, non_blocking=non_blocking) for part in (self.x, self.y, self.sizes)))
+
+def events_of(batch: Batch) -> Events:
+    """The events of a batch of rows; nothing is padded."""
+    x, y = batch["X"], batch["ygen"]
+    assert isinstance(x, Ragged) and isinstance(y, Ragged)
+    return Events(x.values, y.values, x.lengths)
 
 
-class EventDataset(Dataset[Events]):
-    """Events held in memory; one item is one event.
-
-    Args:
-        x: ``(N, 12)``, the elements of all events.
-        y: ``(N, 7)``, their particles.
-        offsets: ``(events + 1,)``: event ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``.
-    """
-
-    def __init__(self, x: Tensor, y: Tensor, offsets: Tensor) -> None:
-        self.x, self.y, self.offsets = x, y, offsets
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, index: int) -> Events:
-        own = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
-        return Events(self.x[own], self.y[own], self.offsets[index + 1 : index + 2] - self.offsets[index])
-
-
-def collate(events: Sequence[Events]) -> Events:
-    """Put events together into a batch; nothing is padded."""
-    return Events(*(torch.cat(parts) for parts in zip(*((e.x, e.y, e.sizes) for e in events), strict=True)))
-
-
-def datasets(data: Mapping[str, Any]) -> tuple[EventDataset, EventDataset]:
+def datasets(data: Mapping[str, Any], cache: Path | None = None) -> tuple[EventRows, EventRows]:
     """Return the training and the validation events that a study's ``data`` section names.
 
     Args:
-        data: ``train`` and ``valid``, both or neither (then the packaged sample), and ``max_events``, how many of each
-            file to use (all if absent).
+        data: ``train`` and ``valid``, both or neither (then the packaged sample), ``max_events``, how many of each to
+            use (all if absent), and ``memory_gib``.
+        cache: The node's cache.
 
     Raises:
         UserError: a key is unknown, missing or has an impossible value, or a file cannot be used.
     """
-    train, valid = (load_events(file, data.get("max_events")) for file in _files(data))
+    most, memory = data.get("max_events"), float(data.get("memory_gib", MEMORY_GIB))
+    train, valid = (load_events(file, most, cache, memory) for file in _files(data))
     return train, valid
 
 
@@ -91,7 +78,8 @@ def check_data(data: Mapping[str, Any]) -> None:
         UserError: as ``datasets``, but for what only reading the events shows.
     """
     for file in _files(data):
-        check_events(file, COLUMNS)
+        if not _is_remote(file):
+            check_events(file, list(COLUMNS))
 
 
 def _files(data: Mapping[str, Any]) -> list[str | Path]:
@@ -99,32 +87,56 @@ def _files(data: Mapping[str, Any]) -> list[str | Path]:
     return [data.get(name) or SAMPLE / f"{name}.parquet" for name in ("train", "valid")]
 
 
-def load_events(path: str | Path, max_events: int | None = None) -> EventDataset:
-    """Read an event file, or take it from memory if this process has read it before and it has not changed since.
+def _is_remote(file: str | Path) -> bool:
+    """Whether it is a URL, or stands for several files."""
+    return "://" in str(file) or "*" in str(file) or Path(file).is_dir()
+
+
+def load_events(
+    path: str | Path, max_events: int | None = None, cache: Path | None = None, memory_gib: float = MEMORY_GIB
+) -> EventRows:
+    """Open an event file; what this process has opened and checked before it takes again if it has not changed since.
 
     Raises:
         UserError: the file is missing, unreadable, empty, or holds values that cannot be.
     """
+    if _is_remote(path):
+        return _load(str(path), 0, max_events, cache, memory_gib)
     file = Path(path)
-    changed = file.stat().st_mtime_ns if file.is_file() else 0
-    return _load(file.absolute(), changed, max_events)
+    check_events(file, list(COLUMNS))
+    return _load(str(file.absolute()), file.stat().st_mtime_ns, max_events, cache, memory_gib)
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, changed: int, max_events: int | None) -> EventDataset:
-    table = open_events(path, COLUMNS).slice(0, max_events)
-    (x, offsets), (y, _) = rows(table, "X"), rows(table, "ygen")
-    _check_values(path, x, y, offsets)
-    # Copies, as Arrow's memory may not be written to and would stay alive as a whole.
-    return EventDataset(*(torch.from_numpy(array.copy()) for array in (x, y, offsets)))
+def _load(path: str, changed: int, max_events: int | None, cache: Path | None, memory_gib: float) -> EventRows:
+    found = open_rows(path, COLUMNS, cache, max_events, memory_gib)
+    if isinstance(found, MappedRows):
+        _check_values(path, found.columns["X"], found.columns["ygen"])
+    return found
 
 
-def _check_values(path: Path, x: np.ndarray, y: np.ndarray, offsets: np.ndarray) -> None:
-    if len(offsets) == 1 or not np.diff(offsets).all():
-        raise UserError(f"event file '{path}' has no events, or some without elements")
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+def classes(events: EventRows) -> Tensor:
+    """The class of each element's particle, ``(N,)``; where events are streamed, of the first two million elements."""
+    if isinstance(events, MappedRows):
+        return torch.tensor(events.columns["ygen"].values[:, 0])
+    found: list[np.ndarray] = []
+    for number in range(len(events.groups.groups)):
+        found.append(events.groups.read([number])["ygen"].values[:, 0])
+        if sum(map(len, found)) >= _WEIGHED:
+            break
+    return torch.from_numpy(np.concatenate(found))
+
+
+def _check_values(path: str, x: Column, y: Column) -> None:
+    assert x.offsets is not None and y.offsets is not None
+    if not np.array_equal(x.offsets, y.offsets):
+        raise UserError(f"event file '{path}' is damaged: 'ygen' and 'X' differ in length")
+    if not np.diff(x.offsets).all():
+        raise UserError(f"event file '{path}' has events without elements")
+    if not (np.isfinite(x.values).all() and np.isfinite(y.values).all()):
         raise UserError(f"event file '{path}' holds values that are not finite in 'X' or 'ygen'")
-    for column, found, valid in (("X", x[:, 0], (TOWER, TRACK)), ("ygen", y[:, 0], range(len(CLASS_NAMES)))):
-        strange = np.setdiff1d(found, valid)
+    kinds = (("X", x.values, (TOWER, TRACK)), ("ygen", y.values, range(len(CLASS_NAMES))))
+    for column, values, valid in kinds:
+        strange = np.setdiff1d(values[:, 0], valid)
         if len(strange):
             raise UserError(f"'{column}' of event file '{path}' has the type {strange[0]:g}; valid: {[*valid]}")

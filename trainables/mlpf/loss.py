@@ -34,13 +34,14 @@ class Losses(NamedTuple):
     reg: Tensor
 
 
-def class_weights(y: Tensor) -> Tensor:
+def class_weights(classes: Tensor) -> Tensor:
     """Return a weight for each class, ``(6,)``: the inverse square root of its frequency, of mean 1 over the elements.
 
     Args:
-        y: ``(N, 7)``, the particles of all training events; a class that has none gets the weight of one that has one.
+        classes: ``(N,)``, the classes of the training events' particles; one that has none gets the weight of one that
+            has one.
     """
-    counts = torch.bincount(y[:, 0].long(), minlength=len(CLASS_NAMES)).double()
+    counts = torch.bincount(classes.long(), minlength=len(CLASS_NAMES)).double()
     weights = counts.clamp(min=1).rsqrt()
     return (weights * counts.sum() / (weights * counts).sum()).float()
 

@@ -12,7 +12,7 @@ import raise_hpo
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
 
-from .data import Events, check_data, collate, datasets
+from .data import Events, check_data, classes, datasets, events_of
 from .loss import Losses, class_weights, losses
 from .metrics import MOMENTS, class_metrics, confusion, event_metrics, event_moments, event_sums
 from .net import MLPFNet, Prediction
@@ -51,10 +51,10 @@ class MLPF(raise_hpo.Trainable):
         """
         settings = read_settings(Settings, config, "mlpf")
         self.batch_size = settings.batch_size
-        self.train_events, self.valid_events = datasets(self.data)
+        self.train_events, self.valid_events = datasets(self.data, self.place.cache)
         if len(self.train_events) < self.world_size:
             raise UserError(f"data: {len(self.train_events)} training events are too few for {self.world_size} workers")
-        self.class_weights = class_weights(self.train_events.y).to(self.device)
+        self.class_weights = class_weights(classes(self.train_events)).to(self.device)
         self.model = self.distribute(MLPFNet(settings))
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr)
         self.lr_schedule = ExponentialLR(self.optimizer, DECAY_RATE ** (1 / settings.expdecay_decay_steps))
@@ -62,7 +62,8 @@ class MLPF(raise_hpo.Trainable):
     def train_epoch(self) -> Reported:
         """One optimizer step per batch; the mean losses over the epoch's events."""
         total = self._zeros(len(Losses._fields))
-        for events in self.shard(self.train_events, self.batch_size, collate=collate):
+        for batch in self.shard(self.train_events, self.batch_size):
+            events = events_of(batch)
             _, loss = self._predict(events)
             self.step(loss.total)
             self.lr_schedule.step()
@@ -73,7 +74,8 @@ class MLPF(raise_hpo.Trainable):
         """The mean losses over the validation events, and the metrics of `class_metrics` and `event_metrics`."""
         total, moments = self._zeros(len(Losses._fields)), self._zeros(MOMENTS)
         counts = self._zeros(len(CLASS_NAMES), len(CLASS_NAMES))
-        for events in self.shard(self.valid_events, self.batch_size, shuffle=False, collate=collate):
+        for batch in self.shard(self.valid_events, self.batch_size, shuffle=False):
+            events = events_of(batch)
             prediction, loss = self._predict(events)
             total += torch.stack(loss) * len(events.sizes)
             counts += confusion(prediction, events.y)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from raise_hpo.data.streamed import StreamedRows
 from raise_hpo.errors import UserError
 from tests.trainables.mlpf import fakes
-from trainables.mlpf.data import collate, datasets, load_events
+from trainables.mlpf.data import classes, datasets, events_of, load_events
 from trainables.mlpf.schema import Event, write_events
 
 
@@ -27,26 +28,25 @@ def changed(path: Path, part: str, value: float) -> Path:
 
 
 def test_events_are_those_of_the_file(tmp_path: Path) -> None:
-    dataset = load_events(written(tmp_path / "a.parquet", 10, 25, 3))
-    assert [len(dataset[i].x) for i in range(len(dataset))] == [10, 25, 3]
-    made = fakes.event(25, 1)
-    np.testing.assert_array_equal(dataset[1].x, made.x)
-    np.testing.assert_array_equal(dataset[1].y, made.ygen)
-    assert dataset[1].sizes.tolist() == [25] and dataset.x.dtype == torch.float32
+    rows = load_events(written(tmp_path / "a.parquet", 10, 25, 3))
+    assert [events_of(rows[i]).sizes.tolist() for i in range(len(rows))] == [[10], [25], [3]]
+    made, read = fakes.event(25, 1), events_of(rows[1])
+    np.testing.assert_array_equal(read.x, made.x)
+    np.testing.assert_array_equal(read.y, made.ygen)
+    assert read.x.dtype == torch.float32
 
 
 def test_a_batch_is_its_events_one_after_the_other(tmp_path: Path) -> None:
-    dataset = load_events(written(tmp_path / "a.parquet", 10, 25, 3))
-    batch = collate([dataset[2], dataset[0]])
+    rows = load_events(written(tmp_path / "a.parquet", 10, 25, 3))
+    batch, parts = events_of(rows[[2, 0]]), [events_of(rows[2]), events_of(rows[0])]
     assert batch.sizes.tolist() == [3, 10]
-    assert torch.equal(batch.x, torch.cat([dataset[2].x, dataset[0].x]))
-    assert torch.equal(batch.y, torch.cat([dataset[2].y, dataset[0].y]))
+    assert torch.equal(batch.x, torch.cat([part.x for part in parts]))
+    assert torch.equal(batch.y, torch.cat([part.y for part in parts]))
 
 
 def test_max_events_takes_the_first(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", 10, 25, 3)
-    dataset = load_events(path, 2)
-    assert len(dataset) == 2 and len(dataset.x) == len(dataset.y) == 35
+    assert events_of(load_events(path, 2)[:]).sizes.tolist() == [10, 25]
     assert len(load_events(path, 99)) == 3
 
 
@@ -57,6 +57,16 @@ def test_a_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
     written(path, 8)
     os.utime(path, ns=(1, 1))
     assert len(load_events(path)) == 1
+
+
+def test_streamed_events_are_the_same_and_weigh_the_same(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", *range(3, 40))
+    held, streamed = load_events(path), load_events(path, memory_gib=0.0)
+    assert isinstance(streamed, StreamedRows)
+    assert torch.equal(classes(held), classes(streamed))
+    plan = streamed.plan(4, 1, 0, 1)
+    found = sorted(size for batch in streamed.batches(plan, 0, 1, 0) for size in events_of(batch).sizes.tolist())
+    assert found == list(range(3, 40))
 
 
 def test_without_data_the_sample_is_used() -> None:
@@ -94,7 +104,7 @@ def test_values_that_cannot_be_are_told(tmp_path: Path) -> None:
 
 def test_a_file_without_events_is_told(tmp_path: Path) -> None:
     write_events([], tmp_path / "empty.parquet", {})
-    with pytest.raises(UserError, match="no events"):
+    with pytest.raises(UserError, match="there are no rows"):
         load_events(tmp_path / "empty.parquet")
 
 

@@ -29,7 +29,7 @@ def test_two_workers_gradients_are_those_of_one_on_the_joint_batch() -> None:
     model = MLPFNet(SETTINGS).double()
     joint = fakes.batch(30, 90, 12, 61, seed=5)
     joint = Events(joint.x.double(), joint.y.double(), joint.sizes)
-    weights, cut = class_weights(joint.y).double(), 30 + 90
+    weights, cut = class_weights(joint.y[:, 0]).double(), 30 + 90
     halves = [
         Events(joint.x[:cut], joint.y[:cut], joint.sizes[:2]),
         Events(joint.x[cut:], joint.y[cut:], joint.sizes[2:]),
@@ -68,7 +68,7 @@ def test_momentum_counts_for_particles_alone_and_is_hubers() -> None:
 def test_weights_are_inverse_roots_of_frequencies_with_mean_one() -> None:
     y = torch.zeros(125, 7)
     y[100:, 0] = 2
-    weights = class_weights(y)
+    weights = class_weights(y[:, 0])
     assert (weights[2] / weights[0]).item() == pytest.approx(2.0)
     assert weights[y[:, 0].long()].mean().item() == pytest.approx(1.0)
     assert torch.isfinite(weights).all()
