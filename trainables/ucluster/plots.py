@@ -44,9 +44,10 @@ def figures(output: Output, rows: Mapping[str, Tensor], settings: Settings) -> d
     mass = rows["dijet_mass" if settings.task == "anomaly" else "jet_mass"].float().cpu().numpy()
     plots = {"Mass by cluster": _mass_figure(mass, by_cluster, by_label, _MOST_MASS[settings.task])}
     encoding = output.encoding.float().cpu().numpy()
-    if encoding.shape[1] > 1:
-        centroids = _plane(encoding)
-        plots["Latent space"] = _latent_figure(centroids, by_label)
+    flat = encoding.shape[1] == 1
+    plots["Latent space"] = (
+        _line_figure(encoding[:, 0], by_label) if flat else _latent_figure(_plane(encoding), by_label)
+    )
     return plots
 
 
@@ -69,6 +70,17 @@ def _mass_figure(mass: NDArray[np.float32], by_cluster: Groups, by_label: Groups
             title = name if dash == "solid" else f"true {name}"
             figure.add_scatter(x=edges[:-1].round(2), y=counts, name=title, mode="lines", line=line)
     return figure.update_layout(xaxis_title="mass [GeV]", yaxis_title="rows")
+
+
+def _line_figure(encoding: NDArray[np.float32], by_label: Groups) -> go.Figure:
+    """Histograms of an encoding of a single number, one for each label."""
+    edges = np.linspace(*np.quantile(encoding.astype(np.float64), (0.0, 1.0)), _BINS + 1)
+    figure = go.Figure()
+    for (name, own), colour in zip(by_label.items(), _COLOURS, strict=False):
+        counts = np.histogram(encoding[own], edges)[0]
+        line = {"shape": "hv", "color": colour}
+        figure.add_scatter(x=edges[:-1].round(4), y=counts, name=name, mode="lines", line=line)
+    return figure.update_layout(xaxis_title="encoding", yaxis_title="rows")
 
 
 def _plane(encoding: NDArray[np.float32]) -> NDArray[np.float64]:

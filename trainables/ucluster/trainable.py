@@ -96,8 +96,6 @@ class UCluster(raise_hpo.Trainable):
         total, kept = self._zeros(len(Losses._fields)), []
         pretraining = self.epoch < self.settings.epochs_pretrain
         for batch in self.shard(self.train_rows, self.settings.batch_size):
-            if len(batch["label"]) < 2:  # a batch of one has no variance to normalise by
-                continue
             loss = self._losses(self.model(*self._inputs(batch)), batch)
             self.step(loss.total)
             total += torch.stack(loss).detach() * len(batch["label"])

@@ -226,9 +226,11 @@ def test_the_model_for_use_can_be_exported(data: dict[str, str]) -> None:
         torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("task", ["multiclass", "anomaly"])
-def test_figures_are_small_and_count_all_rows(task: str, data: dict[str, str], events: dict[str, str]) -> None:
-    trial = runner(events if task == "anomaly" else data, task=task)
+@pytest.mark.parametrize(("task", "max_dim"), [("multiclass", 3), ("multiclass", 1), ("anomaly", 2)])
+def test_figures_are_small_and_count_all_rows(
+    task: str, max_dim: int, data: dict[str, str], events: dict[str, str]
+) -> None:
+    trial = runner(events if task == "anomaly" else data, task=task, max_dim=max_dim)
     trial.epoch()
     figures = trial.trainable.figures()
     assert list(figures) == ["Mass by cluster", "Latent space"]
