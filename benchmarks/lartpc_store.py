@@ -62,9 +62,8 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     generate_file(Recipe(options.events, size, options.seed), path)
     raw = options.events * 3 * size**2 * 4
     names = {"train": str(path), "valid": str(path)}
-    print(
-        f"{options.events} events of 3 planes of {size} x {size} pixels: {raw / options.events / 1e6:.1f} MB each as int32"
-    )
+    shape = f"3 planes of {size} x {size} pixels"
+    print(f"{options.events} events of {shape}: {raw / options.events / 1e6:.1f} MB each as int32")
     print(f"event file: {raw / path.stat().st_size:.0f} : 1 against int32")
     for planes in (1, 3):
         events, _ = datasets(names, planes, folder / "cache")
