@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 from scipy import stats
+from typer.testing import CliRunner
 
+from raise_hpo.cli import app
 from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import Config, History
@@ -161,6 +163,17 @@ def test_the_page_and_the_table_tell_the_same(searched: History, tmp_path: Path)
         assert f"{row['mean']:.4g}"[:5] in words
     assert told["configurations"][0]["behind_the_winner"] is None
     assert page.count('class="chart"') == 2
+
+
+def test_the_command_shows_a_study_that_repeats_already(searched: History, tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "again")
+    folder.path.mkdir()
+    with Journal(folder.journal) as journal:
+        journal.append(play(repeat_study(searched, DEFAULT, 2, 3), noisy(0.1)))
+    shown = CliRunner().invoke(app, ["repeat", str(folder.path)])
+    assert shown.exit_code == 0 and "P(best)" in shown.output and (folder.path / "repeat.html").exists()
+    told = CliRunner().invoke(app, ["repeat", str(folder.path), "--json"])
+    assert json.loads(told.output) == json.loads((folder.path / "repeat.json").read_text())
 
 
 def test_what_cannot_be_repeated_is_told(searched: History) -> None:

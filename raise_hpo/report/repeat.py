@@ -21,7 +21,7 @@ from raise_hpo.report.page import fill_in
 from raise_hpo.report.words import counted, number, percent, short_config
 
 TEMPLATE = "repeat.html"
-HEADINGS = ("configuration", "trainings", "mean", "spread", "behind the winner", "chance to be best")
+HEADINGS = ("configuration", "n", "mean", "spread", "behind the winner", "P(best)")
 _COLOURS = ("best", "finished", "running", "paused", "waiting", "stopped", "failed")
 
 
