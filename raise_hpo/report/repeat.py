@@ -95,9 +95,10 @@ def document(history: History, found: Sequence[Repeated]) -> dict[str, Any]:
 def render(history: History, found: Sequence[Repeated]) -> str:
     """The page as HTML."""
     keys = list(dict.fromkeys(key for group in found for key in group.config))
+    headline, _, advice = _sentence(found).rstrip(".").partition("; ")
     settings = [[key, *(number(group.config.get(key)) for group in found)] for key in keys]
     return fill_in(
-        TEMPLATE, name=history.name, metric=history.metric, epochs=history.max_epochs, headline=_sentence(found),
+        TEMPLATE, name=history.name, metric=history.metric, epochs=history.max_epochs, headline=headline, advice=advice,
         headings=HEADINGS, rows=cells(found), labels=[group.label for group in found], settings=settings,
         figures={"curves": _curves(history, found), "values": _values(history, found)},
     )  # fmt: skip
@@ -134,4 +135,5 @@ def _values(history: History, found: Sequence[Repeated]) -> Figure:
         }
         for place, group in enumerate(found)
     ]  # fmt: skip
-    return figure(data, 380, xaxis=axis(""), yaxis=axis(history.metric), showlegend=False)
+    everything = [value for group in found for value in group.values]
+    return figure(data, 380, xaxis=axis(""), yaxis=value_axis(history.metric, everything), showlegend=False)
