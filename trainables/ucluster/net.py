@@ -16,7 +16,9 @@ from .schema import FEATURES
 from .settings import Settings
 
 _FAR = 1e6
-"""Distance of padding: beyond any constituent's."""
+"""Squared distance of padding: beyond any constituent's."""
+_FEW = 3
+"""Up to so many coordinates, differences are taken one by one; of more, a matrix product saves memory."""
 _LOG_PT = FEATURES.index("log_pt")
 _LOG_E = FEATURES.index("log_e")
 _GLOBALS = 4
@@ -47,9 +49,17 @@ def neighbours(x: Tensor, occupied: Tensor, k: int) -> Tensor:
         occupied: ``(B, N)``, 1 for points and 0 for padding.
         k: How many; a point is its own nearest neighbour.
     """
-    x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
-    distance = torch.cdist(x, x) + _FAR * (1 - occupied)[:, None, :]
+    distance = _squared_distances(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
+    distance = distance + _FAR * (1 - occupied)[:, None, :]
     return distance.topk(k, dim=-1, largest=False, sorted=False).indices
+
+
+def _squared_distances(x: Tensor) -> Tensor:
+    """Squared distances, ``(B, N, N)``, of ``(B, N, F)``."""
+    if x.shape[-1] <= _FEW:
+        return (x.unsqueeze(2) - x.unsqueeze(1)).square().sum(-1)
+    square = x.square().sum(-1)
+    return square.unsqueeze(2) - 2 * x @ x.transpose(1, 2) + square.unsqueeze(1)
 
 
 def gather(values: Tensor, index: Tensor) -> Tensor:

@@ -22,7 +22,9 @@ PEAKS = {0: (80.4, 5.0), 1: (91.2, 5.0), 2: (172.5, 9.0)}
 
 
 def quick(**changes: object) -> Recipe:
-    return Recipe(**{"process": "wzt", "events": 7, "seed": 4, "underlying_event": False, **changes})
+    """A recipe that leaves no jet out."""
+    base = {"process": "wzt", "events": 7, "seed": 4, "underlying_event": False, "mass_min": 0.0, "mass_max": 5000.0}
+    return Recipe(**{**base, **changes})
 
 
 def made(recipe: Recipe, jobs: int = 1) -> pa.Table:
@@ -64,6 +66,14 @@ def test_processes_do_not_change_the_jets() -> None:
     assert whole.slice(0, 3).equals(made(quick(process="w", events=3)))
 
 
+def test_jets_outside_the_mass_window_are_left_out() -> None:
+    every, some = made(quick(events=40)), made(quick(events=40, mass_min=70.0, mass_max=100.0))
+    mass = every["jet_mass"].to_numpy()
+    inside = (mass >= 70) & (mass <= 100)
+    assert 0 < inside.sum() < 40
+    assert some.equals(every.filter(pa.array(inside)))
+
+
 def test_quark_and_gluon_jets() -> None:
     table = made(quick(process="gq", events=40))
     assert table["label"].to_pylist() == [3, 4] * 20
@@ -87,6 +97,7 @@ def test_jets_lie_in_the_window() -> None:
         ({"events": 0}, "events is 0, it must be at least 1"),
         ({"seed": -1}, "seed is -1"),
         ({"pt_max": 100.0}, "pt_max is 100.0"),
+        ({"mass_min": 90.0, "mass_max": 80.0}, "mass_max is 80.0"),
     ],
 )
 def test_impossible_recipes(change: dict[str, object], message: str) -> None:
@@ -155,7 +166,7 @@ def test_the_sample_has_the_checksums_of_its_recipe() -> None:
 
 def test_the_samples_first_jets_come_again() -> None:
     stored = schema.provenance(SAMPLE / "valid.parquet")
-    names = ("process", "seed", "pt_min", "pt_max", "underlying_event")
+    names = ("process", "seed", "pt_min", "pt_max", "mass_min", "mass_max", "underlying_event")
     again = made(Recipe(**{name: stored[name] for name in names}, events=6))
     shipped = pq.read_table(SAMPLE / "valid.parquet").slice(0, 6)
     np.testing.assert_allclose(points(again), points(shipped), rtol=1e-4, atol=1e-4)
