@@ -46,15 +46,42 @@ def generate_mlpf(
 def generate_jets(
     out: Out,
     process: Annotated[str, typer.Option(help="Kinds of jets, in equal shares: letters of w, z, t, g, q.")] = "wzt",
-    events: Annotated[int, typer.Option(help="Number of jets, of all kinds together.")] = 3000,
+    events: Annotated[int, typer.Option(help="Number of jets, before those outside the mass window go.")] = 3000,
     pt_min: Annotated[float, typer.Option(help="Least pT of a jet in GeV.")] = 800.0,
     pt_max: Annotated[float, typer.Option(help="Largest pT of a jet in GeV.")] = 1200.0,
+    mass_min: Annotated[float, typer.Option(help="Jets of less mass, in GeV, are left out.")] = 10.0,
+    mass_max: Annotated[float, typer.Option(help="Jets of more mass, in GeV, are left out.")] = 200.0,
     underlying_event: Annotated[bool, typer.Option(help="Whether the protons' other partons interact too.")] = True,
     seed: Seed = 1,
     jobs: Jobs = 1,
 ) -> None:
     """Generate W, Z, top, gluon and quark jets at 13 TeV (Pythia 8, anti-kT R = 0.8 by FastJet), for UCluster."""
-    _generate("ucluster", (process, events, seed, pt_min, pt_max, underlying_event), out, jobs, "jets")
+    recipe = (process, events, seed, pt_min, pt_max, mass_min, mass_max, underlying_event)
+    _generate("ucluster", recipe, out, jobs, "jets")
+
+
+@generate_app.command("showers")
+def generate_showers(
+    out: Out,
+    events: Annotated[int, typer.Option(help="Number of showers.")] = 1000,
+    particle: Annotated[str, typer.Option(help="What starts them: electron, positron or photon.")] = "electron",
+    least_energy: Annotated[float, typer.Option(help="Lowest energy in GeV.")] = 10.0,
+    most_energy: Annotated[float, typer.Option(help="Highest energy in GeV; all between are alike often.")] = 500.0,
+    least_angle: Annotated[float, typer.Option(help="Least polar angle in degrees; 90 is along the normal.")] = 90.0,
+    most_angle: Annotated[float, typer.Option(help="Largest angle; other than the least, cells are 51x51x25.")] = 90.0,
+    cut_electron: Annotated[float, typer.Option(help="MeV below which electrons are not followed.")] = 1.0,
+    cut_photon: Annotated[float, typer.Option(help="MeV below which photons are not followed.")] = 0.1,
+    cut_radiation: Annotated[float, typer.Option(help="MeV below which radiation is a continuous loss.")] = 1.0,
+    source: Annotated[
+        str, typer.Option(help="'cascade', or module:function of a program of yours, such as Geant4.")
+    ] = "cascade",
+    seed: Seed = 1,
+    jobs: Jobs = 1,
+) -> None:
+    """Generate showers in a calorimeter of tungsten and silicon, for 3DGAN, by a cascade of our own: not Geant4."""
+    angles, cuts = (least_angle, most_angle), (cut_electron, cut_photon, cut_radiation)
+    recipe = (events, seed, particle, least_energy, most_energy, *angles, *cuts, source)
+    _generate("calogan", recipe, out, jobs, "showers")
 
 
 @generate_app.command("lartpc")
