@@ -86,7 +86,8 @@ def _run_named(reference: str | None) -> StudyFolder | None:
     if found is None and not Path(reference).exists() and ":" not in reference and not trainable_folder(reference):
         names = [*(study.name for study in studies), *trainable_names()]
         raise UserError(
-            f"'{reference}' is no study in {studies_root()}/, no study file and no trainable; {nearest(reference, names)}"
+            f"'{reference}' is neither a study in {studies_root()}/ nor a study file nor a trainable; "
+            f"{nearest(reference, names)}"
         )
     return found
 

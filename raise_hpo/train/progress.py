@@ -53,10 +53,11 @@ class Progress:
         sign = 1.0 if self.mode == "min" else -1.0
         return min(finite, key=lambda epoch: sign * self.values[epoch], default=None)
 
-    def fruitless(self, session: int) -> int:
-        """How many starts in a row of a session, up to the last one, came after the same epoch."""
+    def failures_here(self, session: int) -> int:
+        """How many starts of a session in a row broke off after the epoch that the last one begins with."""
         mine = [epoch for number, epoch in self._starts if number == session]
-        return next((count for count, epoch in enumerate(reversed(mine)) if epoch != mine[-1]), len(mine))
+        same = next((count for count, epoch in enumerate(reversed(mine)) if epoch != mine[-1]), len(mine))
+        return same - 1 if same == len(mine) else same
 
     def over(self, epochs: int, patience: int | None) -> str | None:
         """Why the training is over; None if it goes on.

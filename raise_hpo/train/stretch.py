@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from raise_hpo.journal import Journal, read
+from raise_hpo.report.words import counted
 from raise_hpo.train.order import TrainingOrder
 from raise_hpo.train.progress import Progress
 from raise_hpo.trial.failures import TrialFailure
@@ -89,8 +90,8 @@ class Record:
         """The epoch after whose checkpoint to go on, 0 to start anew; below 0 if the training is given up."""
         after = max((epoch for epoch in self.progress.saved if self._has(epoch)), default=0)
         self._note("began", session=self.order.session, epoch=after, workers=self.workers, nodes=list(self.nodes))
-        if self.progress.fruitless(self.order.session) > self.order.attempts:
-            self._end("failed", f"{self.order.attempts} starts in a row came no further than epoch {after}")
+        if (failures := self.progress.failures_here(self.order.session)) >= self.order.attempts:
+            self._end("failed", f"{counted(failures, 'start')} in a row came no further than epoch {after}")
             return _GIVEN_UP
         self._verdict = self._why_over()
         return after

@@ -25,14 +25,15 @@ from raise_hpo.train.folder import TrainingFolder, new_training_folder, training
 from raise_hpo.train.follow import Follower
 from raise_hpo.train.order import TrainingOrder
 from raise_hpo.train.progress import Progress
-from raise_hpo.trial.spec import TrialSpec
 from raise_hpo.trial.record import write_whole
+from raise_hpo.trial.spec import TrialSpec
 from raise_hpo.yaml_source import dump_yaml
 
 if TYPE_CHECKING:
     from raise_hpo.drive.cluster import StudyRay
 
 _TRACKER_SECONDS = 120.0
+_TRACKER_SECONDS_IN_HASTE = 15.0
 _OF_THE_CLUSTER = ("cpus", "gpus", "workers", "survivors")
 _IDENTITY = ("trainable", "config", "data", "objective", "seed")
 
@@ -157,7 +158,7 @@ class Training:
         finally:
             with suppress(OSError):
                 self._leave_in_order()
-            tracker.finish(_TRACKER_SECONDS)
+            tracker.finish(_TRACKER_SECONDS_IN_HASTE if self.history.state == "interrupted" else _TRACKER_SECONDS)
         return self.history
 
     def _drive(self, again: bool, tracker: Tracker) -> None:
