@@ -9,6 +9,7 @@ import typer
 from raise_hpo.cli.cancel import cancel
 from raise_hpo.cli.data import data_app
 from raise_hpo.cli.doctor import doctor
+from raise_hpo.cli.export import export
 from raise_hpo.cli.list import list_studies
 from raise_hpo.cli.log import log
 from raise_hpo.cli.predict import predict_app
@@ -41,6 +42,7 @@ app.command()(log)
 app.command()(stop)
 app.command()(cancel)
 app.command()(train)
+app.command()(export)
 app.command()(report)
 app.command()(repeat)
 app.command()(ui)
