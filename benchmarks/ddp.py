@@ -2,10 +2,9 @@
 
     python benchmarks/ddp.py [--epochs 5] [--repeats 3]
 
-`raise-hpo`: Ray Train's workers and the trial's runner, as `raise-hpo train` has them. `torchrun`: a script of torch's own
-`DistributedDataParallel`. Same network, data, batches (each worker takes one, so that two see twice the samples a
-step) and one thread a worker. Timed are epochs after a first one, on rank 0; start-up and checkpoints are left out.
-Efficiency is the samples a second of two workers over twice those of one. Needs two cores that nobody else uses.
+`raise-hpo`: Ray Train's workers and the trial's runner, as `raise-hpo train` has them. `torchrun`: a script of torch's
+own `DistributedDataParallel`. Same network, data, batches (each worker takes one, so that two see twice the samples a
+step) and one thread a worker. Timed are epochs after a first one; start-up and checkpoints are left out.
 """
 
 from __future__ import annotations
