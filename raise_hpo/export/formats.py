@@ -123,12 +123,19 @@ def _program(module: nn.Module, examples: Inputs) -> torch.export.ExportedProgra
         )
     dims = {size: torch.export.Dim(f"batch{place or ''}") for place, size in enumerate(sorted(sizes))}
     shapes = {name: {0: dims[len(value)]} for name, value in examples.items()}
-    try:
-        with torch.no_grad():
-            return torch.export.export(module, (), kwargs=dict(examples), dynamic_shapes=shapes, strict=False)
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"torch.export cannot export this model with a free batch dimension: {first}") from error
+    # Tracing alone takes what len(x) gives for a constant; the strict way reads the code, which not all models bear.
+    failures = []
+    for strict in (False, True):
+        try:
+            with torch.no_grad():
+                return torch.export.export(module, (), kwargs=dict(examples), dynamic_shapes=shapes, strict=strict)
+        except Exception as error:
+            failures.append(error)
+    lines = (str(failures[0]).strip() or type(failures[0]).__name__).splitlines()
+    why = " ".join(line.strip(" -") for line in lines[:2])
+    raise UserError(
+        f"torch.export cannot export this model with a free batch dimension (use x.shape[0], not len(x)): {why}"
+    ) from failures[0]
 
 
 def _run_program(path: Path) -> Run:

@@ -150,3 +150,23 @@ def test_a_trainable_that_does_not_say_how_it_is_used_is_told_so(studies: Path) 
     ran(studies, "tests.toys:Line")
     with pytest.raises(UserError, match=r"Line has no method inference"):
         export_model(find_source("line-1"), "torch")
+
+
+def test_a_model_that_counts_its_rows_has_a_free_batch_too(tmp_path: Path) -> None:
+    class Counts(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([x, torch.ones(len(x), 1)], dim=1)
+
+    examples = {"x": torch.arange(6.0).reshape(3, 2)}
+    run = formats.to_torch(Counts(), examples, tmp_path / "model.pt2")
+    assert largest_deviation(Counts(), run, examples) == 0.0
+
+
+def test_a_model_of_fixed_batches_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    class Fixed(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.ones(3, 1)
+
+    with pytest.raises(UserError, match="cannot export this model with a free batch dimension") as error:
+        formats.to_torch(Fixed(), {"x": torch.zeros(3, 1)}, tmp_path / "model.pt2")
+    assert "\n" not in str(error.value)
