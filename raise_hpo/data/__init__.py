@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raise_hpo.data.node_copy import node_copy
+    from raise_hpo.data.copies import node_copy
     from raise_hpo.data.rows import open_rows
     from raise_hpo.data.store import CompressedStore
 
 __all__ = ["CompressedStore", "node_copy", "open_rows"]
 
-_HOMES = {"CompressedStore": "store", "node_copy": "node_copy", "open_rows": "rows"}
+_HOMES = {"CompressedStore": "store", "node_copy": "copies", "open_rows": "rows"}
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +21,5 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    # The submodule of the same name has taken its place.
     globals()[name] = found
     return found

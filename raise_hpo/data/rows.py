@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from raise_hpo.data.columns import Shape
+from raise_hpo.data.copies import node_copy
 from raise_hpo.data.mapped import MappedRows, load_columns, read_columns, write_columns
-from raise_hpo.data.node_copy import node_copy
 from raise_hpo.data.row_groups import RowGroups, row_groups
 from raise_hpo.data.sources import Source, check_columns, find_parquet
 from raise_hpo.data.streamed import StreamedRows

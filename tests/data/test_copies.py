@@ -45,3 +45,12 @@ def test_a_failure_leaves_nothing_and_the_next_one_tries_again(tmp_path: Path) -
         node_copy(tmp_path, "key", fail)
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
     assert node_copy(tmp_path, "key", lambda path: path.write_text("whole") and None).read_text() == "whole"
+
+
+def test_the_public_names_are_found_whatever_was_imported_before() -> None:
+    import raise_hpo.data.rows  # noqa: F401 - brings in most submodules
+    from raise_hpo import data
+
+    assert all(callable(getattr(data, name)) for name in data.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'open_row'"):
+        _ = data.open_row
