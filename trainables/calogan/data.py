@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raise_hpo.data import open_rows
+from raise_hpo.data import rows_of
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import check_data_keys
 
@@ -18,8 +18,8 @@ from .schema import Shape, columns, shower_shape
 
 SAMPLE = Path(__file__).parent / "sample"
 """The folder of the sample that ships with the package, used where the study names no data."""
-KEYS = ("train", "valid", "max_events", "weights")
-"""What the section may hold: two event files (or folders, patterns, lists of them), how many showers of each to use at
+KEYS = ("train", "valid", "max_events", "memory_gib", "weights")
+"""What the section may hold: two event files (or folders, patterns, lists of them), how many showers of each to use and hold at
 most, and a checkpoint of another training whose weights this one starts from."""
 NETWORKS = ("generator", "discriminator")
 """What is taken from that checkpoint."""
@@ -61,7 +61,7 @@ def open_showers(data: Mapping[str, Any], cache: Path | None) -> tuple[Shape, An
         The shape of a shower, and both as `raise_hpo.data.open_rows` gives them.
     """
     shape = check_data(data)
-    opened = [open_rows(source, columns(shape), cache, data.get("max_events")) for source in files(data)]
+    opened = [rows_of(data, source, columns(shape), cache) for source in files(data)]
     return shape, opened[0], opened[1]
 
 

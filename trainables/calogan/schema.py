@@ -1,8 +1,8 @@
 """Event files of calorimeter showers: Parquet, one row a shower.
 
 ``cells`` holds the energies in a shower's cells in GeV, flattened from ``(x, y, layer)``; ``energy`` is that of the
-primary particle in GeV, ``theta`` its polar angle in rad, pi/2 along the normal of the layers. Showers with an angle are
-tilted along y. Two shapes are known: 25x25x25 cells, and 51x51x25 cells for showers whose angle varies.
+primary particle in GeV, ``theta`` its polar angle in rad, pi/2 along the normal of the layers. Showers with an angle
+are tilted along y. Two shapes are known: 25x25x25 cells, and 51x51x25 cells for showers whose angle varies.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from .schema import Shape
 CELL = 0.51
 """cm, along x and y."""
 CALORIMETER = Stack((Slab("W", 0.28), Slab("Si", 0.05, sensitive=True), Slab("Air", 0.18)), layers=25)
-"""Tungsten and silicon, 20 radiation lengths: chosen to sample about 1/50 of a shower's energy as CLIC's calorimeter does,
-but not its engineering geometry."""
+"""Tungsten and silicon, 20 radiation lengths: chosen to sample about 1/50 of a shower's energy as CLIC's calorimeter
+does, but not its engineering geometry."""
 AIM = 4.5
 """cm: the depth at which the axis of a shower crosses the middle of the window, whatever its angle."""
 
@@ -27,8 +27,8 @@ ShowerSource = Callable[[int, float, float, int], NDArray[np.floating[Any]]]
 """A function ``(pdg, energy, theta, seed)``, GeV and rad, that returns the deposits of a shower in sensitive material:
 ``(n, 4)`` of x, y, z in cm and GeV.
 
-The particle enters at z = 0 where `start` says, and flies along ``(0, cos theta, sin theta)``. Deposits are sorted into cells
-of `CELL` about the z axis and into layers of `CALORIMETER.pitch`. The seed decides the shower.
+The particle enters at z = 0 where `start` says, and flies along ``(0, cos theta, sin theta)``. Deposits are sorted into
+cells of `CELL` about the z axis and into layers of `CALORIMETER.pitch`. The seed decides the shower.
 """
 
 

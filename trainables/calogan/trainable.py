@@ -34,9 +34,9 @@ _NOISE_SEED = 20190924
 class CaloGAN(raise_hpo.Trainable):
     """Showers in a calorimeter by a generative adversarial network.
 
-    The configuration is that of `Settings`. The study's ``data`` section names the event files ``train`` and ``valid`` and
-    how many showers of each to use, ``max_events``; without it, the packaged sample is used. ``weights`` names a checkpoint
-    whose networks the training starts from.
+    The configuration is that of `Settings`. The study's ``data`` section names the event files ``train`` and ``valid``
+    and how many showers of each to use, ``max_events``; without it, the packaged sample is used. ``weights`` names a
+    checkpoint whose networks the training starts from.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = Settings().model_dump()
