@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slurm-drills", action="store_true", help="also run the long tests on a Slurm cluster")
 
 
-_LONGEST = ("slurm", "cluster/test_client", "test_kill", "drive/", "cluster/", "trainables/", "trial/")
+_LONGEST = ("slurm", "cluster/test_client", "test_kill", "drive/", "cluster/", "train/", "trainables/", "trial/")
 
 
 def _group(nodeid: str) -> str:

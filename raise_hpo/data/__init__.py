@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raise_hpo.data.copies import node_copy
-    from raise_hpo.data.rows import open_rows
+    from raise_hpo.data.rows import open_rows, rows_of
     from raise_hpo.data.store import CompressedStore
 
-__all__ = ["CompressedStore", "node_copy", "open_rows"]
+__all__ = ["CompressedStore", "node_copy", "open_rows", "rows_of"]
 
-_HOMES = {"CompressedStore": "store", "node_copy": "copies", "open_rows": "rows"}
+_HOMES = {"CompressedStore": "store", "node_copy": "copies", "open_rows": "rows", "rows_of": "rows"}
 
 
 def __getattr__(name: str) -> Any:

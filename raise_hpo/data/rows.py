@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from raise_hpo.data.columns import Shape
 from raise_hpo.data.copies import node_copy
@@ -54,6 +55,23 @@ def open_rows(
     if cache is None:
         return _in_this_process(_Key(str(key), groups))
     return MappedRows(load_columns(node_copy(cache, key, lambda folder: write_columns(groups, folder))))
+
+
+def rows_of(
+    data: Mapping[str, Any], source: Source, columns: Mapping[str, Shape], cache: Path | None
+) -> MappedRows | StreamedRows:
+    """Open rows as a study's ``data`` section says: no more than ``max_events``, in memory up to ``memory_gib``.
+
+    Args:
+        data: The section; both keys may be absent.
+        source: As for `open_rows`.
+        columns: As for `open_rows`.
+        cache: As for `open_rows`.
+
+    Raises:
+        UserError: As `open_rows`.
+    """
+    return open_rows(source, columns, cache, data.get("max_events"), float(data.get("memory_gib", MEMORY_GIB)))
 
 
 class _Key:

@@ -11,9 +11,6 @@ from raise_hpo.errors import UserError, nearest
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
-COMMON_KEYS = ("memory_gib",)
-"""Keys of the ``data`` section that every trainable with Parquet files knows."""
-
 
 def read_settings(model: type[Settings], config: Mapping[str, Any], trainable: str) -> Settings:
     """Check a configuration against a trainable's hyperparameters; keys that it leaves out have their defaults.
@@ -40,7 +37,7 @@ def read_settings(model: type[Settings], config: Mapping[str, Any], trainable: s
 
 
 def check_data_keys(data: Mapping[str, Any], keys: Collection[str], trainable: str) -> None:
-    """Check the keys of a study's ``data`` section, that ``train`` and ``valid`` go together, and any ``max_events``.
+    """Check a study's ``data`` section: its keys, ``train`` and ``valid`` together, ``max_events`` and ``memory_gib``.
 
     Args:
         data: The section.
@@ -48,14 +45,17 @@ def check_data_keys(data: Mapping[str, Any], keys: Collection[str], trainable: s
         trainable: The trainable's name, for messages.
 
     Raises:
-        UserError: A key is unknown, ``train`` or ``valid`` is alone, or ``max_events`` is not a whole number from 1.
+        UserError: A key is unknown, ``train`` or ``valid`` is alone, or a number is not possible.
     """
     for key in data:
-        if key not in (*keys, *COMMON_KEYS):
-            raise UserError(f"data: {trainable} knows no '{key}'; {nearest(key, (*keys, *COMMON_KEYS))}")
+        if key not in keys:
+            raise UserError(f"data: {trainable} knows no '{key}'; {nearest(key, keys)}")
     for one, other in (("train", "valid"), ("valid", "train")):
         if data.get(one) and not data.get(other):
             raise UserError(f"data: '{one}' is given without '{other}'; name both event files, or none for the sample")
     most = data.get("max_events")
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
         raise UserError(f"data: 'max_events' is {most!r}, it should be a whole number of at least 1")
+    memory = data.get("memory_gib", 0)
+    if isinstance(memory, bool) or not isinstance(memory, int | float) or not 0 <= memory < float("inf"):
+        raise UserError(f"data: 'memory_gib' is {memory!r}, it should be a number of GiB from 0 on")

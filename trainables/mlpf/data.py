@@ -26,8 +26,8 @@ SAMPLE = Path(__file__).parent / "sample"
 """The folder of the sample that ships with the package, used where the study names no data."""
 COLUMNS = {name: (None, WIDTHS[name]) for name in ("X", "ygen")}
 """What training reads of an event file."""
-KEYS = ("train", "valid", "max_events")
-"""What the ``data`` section of a study may hold besides the keys that all trainables know."""
+KEYS = ("train", "valid", "max_events", "memory_gib")
+"""What the ``data`` section of a study may hold: two event files, how many events of each to use, and in memory."""
 _WEIGHED = 2_000_000
 
 EventRows = MappedRows | StreamedRows

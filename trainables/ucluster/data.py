@@ -14,8 +14,8 @@ from .schema import FEATURES, POINTS
 
 SAMPLE = Path(__file__).parent / "sample"
 """The folder of the sample that ships with the package, used where the study names no data."""
-KEYS = ("train", "valid", "max_events")
-"""What the ``data`` section of a study may hold: two sources of rows, and how many of each to use at most."""
+KEYS = ("train", "valid", "max_events", "memory_gib")
+"""What the ``data`` section of a study may hold: two sources of rows, and how many of each to use and to hold."""
 Shapes = dict[str, tuple[int, ...]]
 JETS: Shapes = {"points": (POINTS, len(FEATURES)), "mass_cat": (), "label": (), "jet_mass": ()}
 """What multiclass training reads; labels are read to measure accuracy and never learnt from."""

@@ -130,7 +130,7 @@ def check_rows(path: str | Path, columns: Iterable[str], known: Mapping[str, pa.
         UserError: the file is missing, is not whole Parquet, or a column is missing or of another type.
     """
     if not Path(path).is_file():
-        raise UserError(f"no event file '{path}'; make one with 'raise-hpo data generate ucluster'")
+        raise UserError(f"no event file '{path}'; make one with 'raise-hpo data generate jets'")
     try:
         present = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:

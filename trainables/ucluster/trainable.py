@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 import raise_hpo
-from raise_hpo.data import open_rows
+from raise_hpo.data import rows_of
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
 
@@ -59,9 +59,9 @@ class UCluster(raise_hpo.Trainable):
         """
         settings = self.settings = read_settings(Settings, config, "ucluster")
         self.anomaly = settings.task == "anomaly"
-        columns, most = files.EVENTS if self.anomaly else files.JETS, self.data.get("max_events")
+        columns = files.EVENTS if self.anomaly else files.JETS
         train, valid = (
-            open_rows(source, columns, cache=self.place.cache, most=most) for source in files.sources(self.data)
+            rows_of(self.data, source, columns, self.place.cache) for source in files.sources(self.data)
         )
         self.train_rows, self.valid_rows = train, valid
         if len(train) < 2 * self.world_size:

@@ -42,7 +42,7 @@ def test_a_file_that_fails_half_way_is_not_there(tmp_path: Path) -> None:
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write"):
         schema.write_rows([], tmp_path / "no" / "a.parquet", {})
-    with pytest.raises(UserError, match="raise-hpo data generate ucluster"):
+    with pytest.raises(UserError, match="raise-hpo data generate jets"):
         schema.check_rows(tmp_path / "a.parquet", schema.JET_COLUMNS)
     (tmp_path / "text.parquet").write_text("no Parquet")
     with pytest.raises(UserError, match="not a readable Parquet file"):
