@@ -4,8 +4,8 @@
 
 Prints milliseconds a shower, by batch size and number of streams (threads, each with a network of its own and one
 thread of torch), for the eager network in fp32 and bf16 and for the compiled one, and how many times faster than the
-Monte Carlo that is. The Monte Carlo runs on one core in this process, at energies spread evenly over 10 to 500 GeV as the
-generator's are. The networks are not trained, which does not change their time.
+Monte Carlo that is. The Monte Carlo runs on one core in this process, at energies spread evenly over 10 to 500 GeV as
+the generator's are. The networks are not trained, which does not change their time.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from .schema import Shape, columns, shower_shape
 
 SAMPLE = Path(__file__).parent / "sample"
 """The folder of the sample that ships with the package, used where the study names no data."""
-KEYS = ("train", "valid", "max_events", "memory_gib", "weights")
-"""What the section may hold: two event files (or folders, patterns, lists of them), how many showers of each to use and hold at
+KEYS = ("train", "valid", "max_events", "weights")
+"""What the section may hold: two event files (or folders, patterns, lists of them), how many showers of each to use at
 most, and a checkpoint of another training whose weights this one starts from."""
 NETWORKS = ("generator", "discriminator")
 """What is taken from that checkpoint."""
