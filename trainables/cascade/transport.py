@@ -89,10 +89,10 @@ def rotate(u, v, w, cosine, phi):
     """Turn a unit vector by an angle, given by its cosine, about an axis across it at azimuth `phi` in rad."""
     sine = math.sqrt(max(0.0, 1.0 - cosine * cosine))
     c, s = math.cos(phi), math.sin(phi)
-    if abs(w) > 0.99999:
+    r = math.hypot(u, v)
+    if r < 1e-10:
         sign = 1.0 if w > 0 else -1.0
         return sine * c, sign * sine * s, sign * cosine
-    r = math.sqrt(1.0 - w * w)
     return (
         u * cosine + sine * (u * w * c - v * s) / r,
         v * cosine + sine * (v * w * c + u * s) / r,

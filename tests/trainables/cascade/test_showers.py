@@ -110,12 +110,17 @@ def test_a_shower_goes_where_the_particle_goes():
     assert np.average(along, weights=hits[:, 3]) > 5 * np.average(across, weights=hits[:, 3])
 
 
-@pytest.mark.parametrize("direction", [(0, 0, 1), (0, 0, -1), (0.6, 0, 0.8), (0.48, -0.64, 0.6)])
-@pytest.mark.parametrize("angle", [0.0, 0.1, 1.5, math.pi])
+NEARLY_ALONG = [(0.003, 0.0, 1.0), (-1e-5, 2e-5, 1.0), (0.001, 0.002, -1.0)]
+
+
+@pytest.mark.parametrize("direction", [(0, 0, 1), (0, 0, -1), (0.6, 0, 0.8), (0.48, -0.64, 0.6), *NEARLY_ALONG])
+@pytest.mark.parametrize("angle", [0.0, 0.001, 0.1, 1.5, math.pi])
 def test_rotating_keeps_the_length_and_makes_the_angle(direction, angle):
-    turned = np.array(rotate(*map(float, direction), math.cos(angle), 0.7))
+    before = np.array(direction) / np.linalg.norm(direction)
+    turned = np.array(rotate(*map(float, before), math.cos(angle), 0.7))
     assert np.linalg.norm(turned) == pytest.approx(1)
-    assert turned @ direction == pytest.approx(math.cos(angle), abs=1e-9)
+    between = math.atan2(np.linalg.norm(np.cross(before, turned)), before @ turned)
+    assert between == pytest.approx(angle, abs=1e-7)
 
 
 def test_deeper_than_the_calorimeter_is_leakage():
