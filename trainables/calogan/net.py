@@ -174,7 +174,7 @@ class Generator(nn.Module):
             latent = torch.cat([energy[:, None], theta[:, None], noise], 1)
         else:
             latent = energy[:, None] * noise
-        return self.blocks(self.start(latent).view(len(latent), -1, *self.architecture.start))
+        return self.blocks(self.start(latent).unflatten(1, (-1, *self.architecture.start)))
 
     def _initialise_ends(self) -> None:
         last = [module for module in self.blocks if isinstance(module, nn.Conv3d)][-1]

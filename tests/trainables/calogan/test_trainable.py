@@ -155,6 +155,14 @@ def test_a_model_to_use_takes_what_event_files_hold(data: dict[str, str]) -> Non
         assert model(**inputs).shape == (2, 25, 25, 25)
 
 
+def test_a_model_to_use_is_exported_for_any_number_of_showers(data: dict[str, str]) -> None:
+    model, inputs = runner(data).trainable.inference()
+    batch = {name: {0: torch.export.Dim("batch")} for name in inputs}
+    exported = torch.export.export(model, (), inputs, dynamic_shapes=batch, strict=False).module()
+    more = {name: value.repeat(3, *[1] * (value.dim() - 1)) for name, value in inputs.items()}
+    torch.testing.assert_close(exported(**more), model(**more))
+
+
 def test_figures_are_plots_by_title(data: dict[str, str]) -> None:
     found = runner(data).trainable.figures()
     assert "Longitudinal profile" in found and len(found["Longitudinal profile"].data) > 2
