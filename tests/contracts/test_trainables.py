@@ -8,7 +8,8 @@ from raise_hpo.testing import TrainableContract
 from raise_hpo.trial.trainable import Trainable
 
 # A few events of the packaged samples are enough for promises that hold at any size.
-SMALL = {"mlpf": {"max_events": 8}}
+FEW: Mapping[str, Any] = {"max_events": 8}
+METRICS = {"ucluster": "val_accuracy", "calogan": "val_physics"}
 
 
 @pytest.mark.parametrize("name", trainable_names())
@@ -16,7 +17,8 @@ class TestTrainables(TrainableContract):
     @pytest.fixture(autouse=True)
     def _of_name(self, name: str) -> None:
         self.name = name
-        self.data: Mapping[str, Any] = SMALL[name]
+        self.data = FEW
+        self.metric = METRICS.get(name, "val_loss")
 
     def trainable(self) -> type[Trainable]:
         return resolve_trainable(self.name)

@@ -46,10 +46,14 @@ def test_the_sample_has_the_checksums_of_its_recipe_and_comes_again():
 
 
 def test_the_sample_is_physical():
-    for one in read_showers(SAMPLE / "train.parquet"):
+    showers = list(read_showers(SAMPLE / "train.parquet"))
+    for one in showers:
         assert 10 <= one.energy <= 500 and one.theta == pytest.approx(math.pi / 2)
-        assert one.cells.sum() / one.energy == pytest.approx(0.0217, rel=0.2)
         assert one.cells[one.cells > 0].min() >= LEAST_CELL
+    sampled = [one.cells.sum() / one.energy for one in showers]
+    assert sum(sampled) / len(sampled) == pytest.approx(0.0217, rel=0.02)
+    # Some begin late, and leak out at the back.
+    assert max(sampled) < 0.027 and min(sampled) > 0.01
 
 
 def test_more_processes_and_more_showers_make_the_same_ones(tmp_path):
