@@ -60,9 +60,7 @@ class UCluster(raise_hpo.Trainable):
         settings = self.settings = read_settings(Settings, config, "ucluster")
         self.anomaly = settings.task == "anomaly"
         columns = files.EVENTS if self.anomaly else files.JETS
-        train, valid = (
-            rows_of(self.data, source, columns, self.place.cache) for source in files.sources(self.data)
-        )
+        train, valid = (rows_of(self.data, source, columns, self.place.cache) for source in files.sources(self.data))
         self.train_rows, self.valid_rows = train, valid
         if len(train) < 2 * self.world_size:
             raise UserError(f"data: {len(train)} training rows are too few for {self.world_size} workers")
