@@ -43,6 +43,10 @@ class MappedRows(Dataset[Batch]):
         """What torch's loader asks for: a batch at once."""
         return self[rows]
 
+    def head(self, count: int) -> Batch:
+        """The first rows, no more than `count`."""
+        return self[:count]
+
     @staticmethod
     def collate(batch: Batch) -> Batch:
         """A batch is whole as it comes."""

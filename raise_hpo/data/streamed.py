@@ -38,6 +38,16 @@ class StreamedRows:
     def __len__(self) -> int:
         return len(self.groups)
 
+    def head(self, count: int) -> Batch:
+        """The first rows, no more than `count`, which must fit in memory."""
+        parts: list[Batch] = []
+        for number, rows in enumerate(self.groups.rows):
+            if count <= 0:
+                break
+            parts.append(take(self.groups.read([number]), np.arange(min(rows, count))))
+            count -= rows
+        return joined(parts)
+
     def plan(
         self, batch_size: int, seed: int, epoch: int, workers: int, parts: int | None = None, shuffle: bool = True
     ) -> EpochPlan:

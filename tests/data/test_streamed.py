@@ -116,6 +116,13 @@ def test_validation_keeps_the_order(rows: StreamedRows) -> None:
     assert found == list(range(sum(SIZES)))
 
 
+@pytest.mark.parametrize("count", [1, 5, 17, 1000])
+def test_the_first_rows_can_be_had_by_themselves(rows: StreamedRows, tmp_path: Path, count: int) -> None:
+    held = open_rows(tmp_path, COLUMNS)
+    for found in (rows.head(count), held.head(count)):
+        check(found, list(range(min(count, sum(SIZES)))))
+
+
 def test_too_few_row_groups_for_the_workers_are_told(tmp_path: Path) -> None:
     rows = open_rows(write(tmp_path / "one.parquet", [20]), NUMBER, memory_gib=0)
     assert isinstance(rows, StreamedRows)

@@ -16,7 +16,8 @@ from .settings import Settings
 
 _BINS = 60
 _LATENT_BINS = 40
-_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b", "#d62728", "#17becf", "#7f7f7f")
+_COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b", "#d62728", "#17becf")
+_GREY = "#7f7f7f"
 _MOST_MASS = {"multiclass": 250.0, "anomaly": 8000.0}
 _NAMES = {
     "multiclass": {number: {"w": "W", "z": "Z"}.get(name, name) for name, number in LABELS.items()},
@@ -62,14 +63,20 @@ def _by_cluster(clusters: NDArray[np.int64], matched: dict[int, int], names: Nam
 
 def _mass_figure(mass: NDArray[np.float32], by_cluster: Groups, by_label: Groups, most: float) -> go.Figure:
     edges = np.linspace(0, most, _BINS + 1)
+    colours = dict(zip(by_label, _COLOURS, strict=False))
     figure = go.Figure()
     for groups, dash in ((by_cluster, "solid"), (by_label, "dot")):
-        for (name, own), colour in zip(groups.items(), _COLOURS * 4, strict=False):
+        for name, own in groups.items():
             counts = np.histogram(mass[own], edges)[0]
-            line = {"shape": "hv", "dash": dash, "color": colour}
+            line = {"shape": "hv", "dash": dash, "color": _colour_of(name, colours)}
             title = name if dash == "solid" else f"true {name}"
             figure.add_scatter(x=edges[:-1].round(2), y=counts, name=title, mode="lines", line=line)
     return figure.update_layout(xaxis_title="mass [GeV]", yaxis_title="rows")
+
+
+def _colour_of(name: str, colours: Mapping[str, str]) -> str:
+    """A label's colour, also for the cluster that is matched to it; grey for a cluster without one."""
+    return next((colour for label, colour in colours.items() if name == label or name.endswith(f"({label})")), _GREY)
 
 
 def _line_figure(encoding: NDArray[np.float32], by_label: Groups) -> go.Figure:

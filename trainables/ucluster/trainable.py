@@ -139,13 +139,13 @@ class UCluster(raise_hpo.Trainable):
 
     def inference(self) -> tuple[torch.nn.Module, dict[str, Tensor]]:
         """The network that assigns clusters, in evaluation mode, and a few validation rows as its inputs."""
-        examples = {"points": self.valid_rows[:_EXAMPLES]["points"]}
+        examples = {"points": self.valid_rows.head(_EXAMPLES)["points"]}
         if self.anomaly:
-            examples["global_features"] = self.valid_rows[:_EXAMPLES]["globals"]
+            examples["global_features"] = self.valid_rows.head(_EXAMPLES)["globals"]
         return Assigner(self.net).eval(), examples
 
     def _first_rows(self, count: int) -> dict[str, Tensor]:
-        return {name: column.to(self.device) for name, column in self.valid_rows[:count].items()}
+        return {name: column.to(self.device) for name, column in self.valid_rows.head(count).items()}
 
     @torch.no_grad()
     def _output(self, batch: Batch) -> Output:
