@@ -84,7 +84,7 @@ class RlOptions(Settings):
 class RepeatOptions(Settings):
     """Given configurations, each trained from several seeds."""
 
-    configurations: list[dict[str, Any]] = Field(min_length=1)
+    configurations: list[dict[str, Any]] = Field(default=[], min_length=1)
     seeds: int = Field(default=10, ge=1)
 
 
