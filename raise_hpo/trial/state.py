@@ -7,22 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from raise_hpo.trial.failures import TrialFailure
 from raise_hpo.trial.trainable import Trainable
 
 
-def _bare(value: Any) -> Any:
-    """The module behind a data-parallel wrapper, so that a checkpoint fits any number of workers."""
-    return value.module if isinstance(value, DistributedDataParallel) else value
-
-
 def _stateful(trainable: Trainable) -> dict[str, Any]:
-    """The trainable's own attributes that carry state, by name."""
+    """The trainable's own attributes that carry state, by name; models bare, to fit any number of workers."""
     return {
-        name: _bare(value)
+        name: trainable.bare(value)
         for name, value in vars(trainable).items()
         if isinstance(value, torch.Generator) or (hasattr(value, "state_dict") and hasattr(value, "load_state_dict"))
     }

@@ -154,6 +154,11 @@ class Trainable:
         devices = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=devices, **ddp_options)
 
+    @staticmethod
+    def bare(model: Any) -> Any:
+        """The model that was given to `distribute`, without what keeps several workers' gradients equal."""
+        return model.module if isinstance(model, DistributedDataParallel) else model
+
     def worker_batch(self, batch_size: int) -> int:
         """How many samples of a step are this worker's, by the study's ``resources.batch``.
 
@@ -197,18 +202,23 @@ class Trainable:
         loader: DataLoader[Any] = DataLoader(dataset, batch_size=mine, sampler=sampler, collate_fn=put_together)
         return iter(Shard(loader, sampler, self))
 
-    def step(self, loss: torch.Tensor) -> None:
-        """One step of ``self.optimizer`` on `loss`: gradients zeroed, backward, unscaled where fp16 needs it.
+    def step(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """One step on `loss`: gradients zeroed, backward, unscaled where fp16 needs it.
 
         With streamed rows the loss is weighted first, see `StreamShard`; it should be a mean over the batch's samples.
+
+        Args:
+            loss: The loss.
+            optimizer: Whose step it is; ``self.optimizer``'s by default.
         """
-        if self.optimizer is None:
+        optimizer = optimizer or self.optimizer
+        if optimizer is None:
             raise AttributeError(
                 f"{type(self).__name__}.build must set self.optimizer before self.step(loss) is called"
             )
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss * self.loss_weight).backward()
-        self._scaler.step(self.optimizer)
+        self._scaler.step(optimizer)
         self._scaler.update()
 
     def autocast(self) -> AbstractContextManager[Any]:

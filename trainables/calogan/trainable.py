@@ -108,7 +108,7 @@ class CaloGAN(raise_hpo.Trainable):
     def inference(self) -> tuple[nn.Module, dict[str, Tensor]]:
         """The generator as a simulation: energies in GeV, angles in rad and random numbers in, cells in GeV out."""
         rows = next(iter(self.shard(self.valid_showers, 2, shuffle=False)))
-        generator = _bare(self.generator)
+        generator = self.bare(self.generator)
         noise = torch.randn(len(rows["energy"]), generator.noise_size, device=self.device)
         inputs = {"energy": rows["energy"].float(), "theta": rows["theta"].float(), "noise": noise}
         return Simulation(generator, self.settings).eval(), inputs
@@ -123,7 +123,7 @@ class CaloGAN(raise_hpo.Trainable):
         return image_of(cells, self.settings), Truth(batch["energy"] / ENERGY_UNIT, batch["theta"], total)
 
     def _generated(self, generator: nn.Module, truth: Truth, noise: torch.Generator | None = None) -> Tensor:
-        size = (len(truth.energy), _bare(generator).noise_size)
+        size = (len(truth.energy), self.bare(generator).noise_size)
         # Drawn on the CPU, so that the numbers do not depend on the device.
         return generator(truth.energy, truth.theta, torch.randn(size, generator=noise).to(self.device))
 
@@ -135,25 +135,19 @@ class CaloGAN(raise_hpo.Trainable):
             flipped = torch.rand(len(images), device=self.device) < self.settings.label_flip
             labels = torch.where(flipped, 1 - real, real)
             loss = losses(self.discriminator(images), images, labels, truth, self.settings, self._angle)
-            self._step(self.discriminator_optimizer, loss.total)
+            self.step(loss.total, self.discriminator_optimizer)
             total += torch.stack(loss).detach()
         return total
 
     def _train_generator(self, truth: Truth) -> Tensor:
         # Not the data-parallel discriminator, whose gradients are not wanted here.
-        judge = _bare(self.discriminator).requires_grad_(False)
+        judge = self.bare(self.discriminator).requires_grad_(False)
         generated = self._generated(self.generator, truth)
         labels = torch.ones(len(generated), device=self.device)
         loss = losses(judge(generated), generated, labels, truth, self.settings, self._angle)
-        self._step(self.generator_optimizer, loss.total)
+        self.step(loss.total, self.generator_optimizer)
         judge.requires_grad_(True)
         return torch.stack(loss).detach()
-
-    def _step(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
-        self._scaler.step(optimizer)
-        self._scaler.update()
 
     def _physics(self) -> Tensor:
         """This worker's sums of `trainables.calogan.physics`."""
@@ -161,7 +155,7 @@ class CaloGAN(raise_hpo.Trainable):
         noise = torch.Generator().manual_seed(_NOISE_SEED + self.rank)
         for batch in self.shard(self.valid_showers, self.settings.batch_size, shuffle=False):
             _, truth = self._prepared(batch)
-            generated = self._generated(_bare(self.generator), truth, noise)
+            generated = self._generated(self.bare(self.generator), truth, noise)
             energy = batch["energy"].float()
             made = cells_of(generated.float(), self.settings)
             total += torch.stack([sums(batch["cells"].float(), energy), sums(made, energy)])
@@ -206,8 +200,3 @@ def warm_up(workers: int, epochs: int, epoch: int) -> float:
     """
     done = min(1.0, epoch / epochs) if epochs else 1.0
     return 1 / workers + (1 - 1 / workers) * done
-
-
-def _bare(network: nn.Module) -> Any:
-    """The network behind a data-parallel wrapper."""
-    return getattr(network, "module", network)
