@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from raise_hpo.errors import UserError, nearest
+from raise_hpo.errors import UserError, first_line, nearest
 
 OURS = Path(__file__).parent / "catalogue.toml"
 _KEYS = ("about", "record", "files", "convert", "mirrors")
@@ -85,7 +85,7 @@ def _ask(record: str) -> list[dict[str, Any]]:
         answer.raise_for_status()
         return list(answer.json()["files"])
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"cannot read the list of files at {record}: {_line(error)}") from error
+        raise UserError(f"cannot read the list of files at {record}: {first_line(error)}") from error
 
 
 def _plain(name: str, record: str) -> str:
@@ -98,10 +98,6 @@ def _plain(name: str, record: str) -> str:
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:5])
     return f"{shown}, … ({len(names)} files)" if len(names) > 5 else shown or "none"
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0]
 
 
 def catalogue(file: Path | None = None) -> dict[str, PublicData]:
@@ -118,7 +114,7 @@ def _entries(file: Path) -> dict[str, PublicData]:
     try:
         content = tomllib.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the catalogue '{file}': {_line(error)}") from error
+        raise UserError(f"cannot read the catalogue '{file}': {first_line(error)}") from error
     return {name: _entry(file, name, keys) for name, keys in content.items()}
 
 

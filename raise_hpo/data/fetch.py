@@ -13,7 +13,7 @@ from typing import BinaryIO
 import requests
 
 from raise_hpo.data.catalogue import RemoteFile
-from raise_hpo.errors import UserError
+from raise_hpo.errors import UserError, first_line
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, its bytes that are here, and all its bytes."""
@@ -72,7 +72,7 @@ def _fetch(file: RemoteFile, stream: BinaryIO, progress: Progress, pause: float)
             try:
                 _take(url, file, stream, progress)
             except requests.RequestException as error:
-                answers[url] = str(error).split("\n")[0]
+                answers[url] = first_line(error)
                 continue
             if _is_right(Path(stream.name), file):
                 return

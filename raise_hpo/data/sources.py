@@ -14,7 +14,7 @@ import fsspec
 import pyarrow.parquet as pq
 
 from raise_hpo.data.columns import Shape, fits, words
-from raise_hpo.errors import UserError, nearest
+from raise_hpo.errors import UserError, first_line, nearest
 
 Source = str | PathLike[str] | Sequence[str | PathLike[str]]
 """A path or any fsspec URL of a Parquet file, a folder of them or a pattern with ``*``; or a list of these."""
@@ -82,7 +82,7 @@ def _places(name: str) -> list[tuple[str, Any, str]]:
         else:
             return [(name, system, path)]
     except Exception as error:  # each file system has errors of its own
-        raise UserError(f"data: cannot read '{name}': {_first_line(error)}") from error
+        raise UserError(f"data: cannot read '{name}': {first_line(error)}") from error
     if not found:
         raise UserError(f"data: there is no Parquet file in '{name}'")
     return [(_member(name, path), system, path) for path in found]
@@ -108,11 +108,7 @@ def _readable(url: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # each file system has errors of its own
-        raise UserError(f"data: '{url}' is not a readable Parquet file: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0]
+        raise UserError(f"data: '{url}' is not a readable Parquet file: {first_line(error)}") from error
 
 
 def check_columns(files: Sequence[ParquetSource], shapes: Mapping[str, Shape]) -> None:

@@ -14,15 +14,16 @@ https://github.com/interTwin-eu/itwinai.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raise_hpo.errors import UserError
+from raise_hpo.errors import UserError, first_line
+from trainables.blocks import Progress
+from trainables.event_files import converted_from, read_in_turn
 
 from .schema import ANGLE_SHAPE, FIXED_SHAPE, SHAPES, Shower, write_showers
 
@@ -49,7 +50,7 @@ def read_showers(path: str | Path) -> Iterator[Shower]:
         with h5py.File(path) as file:
             yield from _showers(path, file)
     except OSError as error:
-        raise UserError(f"'{path}' is not a readable HDF5 file: {str(error).splitlines()[0]}") from error
+        raise UserError(f"'{path}' is not a readable HDF5 file: {first_line(error)}") from error
 
 
 def _showers(path: Path, file: Any) -> Iterator[Shower]:
@@ -92,9 +93,7 @@ def _checked(path: Path, what: str, values: NDArray[Any], count: int) -> NDArray
     return values
 
 
-def convert_files(
-    sources: Sequence[str | Path], path: str | Path, progress: Callable[[str, int, int], None] | None = None
-) -> int:
+def convert_files(sources: Sequence[str | Path], path: str | Path, progress: Progress | None = None) -> int:
     """Turn public files into one Parquet file and return its number of showers.
 
     Args:
@@ -105,11 +104,4 @@ def convert_files(
     Raises:
         UserError: a source cannot be read, or the result cannot be written.
     """
-
-    def one(number: int, source: str | Path) -> Iterator[Shower]:
-        if progress:
-            progress(Path(source).name, number, len(sources))
-        return read_showers(source)
-
-    showers = chain.from_iterable(one(i, source) for i, source in enumerate(sources, 1))
-    return write_showers(showers, path, {"converted": [Path(source).name for source in sources]})
+    return write_showers(read_in_turn(sources, read_showers, progress), path, converted_from(sources))

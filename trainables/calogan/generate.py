@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -20,11 +18,9 @@ from typing import Any
 import numpy as np
 
 from raise_hpo.errors import UserError, nearest
+from trainables.blocks import Progress, made_in_blocks
 
 from .schema import ANGLE_SHAPE, FIXED_SHAPE, Shape, Shower, write_showers
-
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a step, how much of it is done, and how much there is."""
 
 CASCADE = "cascade"
 """The source of showers that comes with the package."""
@@ -131,18 +127,10 @@ def generate(recipe: Recipe, jobs: int = 1, progress: Progress | None = None) ->
         UserError: the recipe's source cannot be used, or numba is not installed.
     """
     blocks = range(-(-recipe.events // _BLOCK))
-    for made, one in enumerate(chain.from_iterable(_mapped(partial(_block, recipe), blocks, jobs)), 1):
+    for made, one in enumerate(chain.from_iterable(made_in_blocks(partial(_block, recipe), blocks, jobs)), 1):
         if progress:
             progress(recipe.particle, made, recipe.events)
         yield one
-
-
-def _mapped(make: Callable[[int], list[Shower]], blocks: range, jobs: int) -> Iterator[list[Shower]]:
-    if jobs == 1 or len(blocks) == 1:
-        yield from map(make, blocks)
-        return
-    with ProcessPoolExecutor(min(jobs, len(blocks)), multiprocessing.get_context("spawn")) as executor:
-        yield from executor.map(make, blocks)
 
 
 def generate_file(recipe: Recipe, path: str | Path, jobs: int = 1, progress: Progress | None = None) -> int:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from raise_hpo.data.sources import Source, find_parquet
 from raise_hpo.errors import UserError
+from trainables.event_files import told_in, written_whole
 
 Shape = tuple[int, int, int]
 FIXED_SHAPE: Shape = (25, 25, 25)
@@ -63,29 +63,17 @@ def write_showers(showers: Iterable[Shower], path: str | Path, provenance: Mappi
     Raises:
         UserError: there are no showers, they differ in shape, or the file cannot be written.
     """
-    path, stream, count = Path(path), iter(showers), 0
+    stream, count = iter(showers), 0
     first = next(stream, None)
     if first is None:
         raise UserError(f"there are no showers to write to '{path}'")
     schema = _schema(first.cells.shape, provenance)
-    part, stream = path.with_name(path.name + ".part"), _again(first, stream)
-    options = {"compression": "zstd", "compression_level": 9, "use_dictionary": False, "write_page_checksum": True}
-    try:
-        with pq.ParquetWriter(part, schema, **options) as writer:
-            while group := list(islice(stream, ROW_GROUP)):
-                writer.write_table(_table(group, schema, first.cells.shape), row_group_size=ROW_GROUP)
-                count += len(group)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write '{path}': {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    stream = chain([first], stream)
+    with written_whole(Path(path), schema) as writer:
+        while group := list(islice(stream, ROW_GROUP)):
+            writer.write_table(_table(group, schema, first.cells.shape), row_group_size=ROW_GROUP)
+            count += len(group)
     return count
-
-
-def _again(first: Shower, others: Iterator[Shower]) -> Iterator[Shower]:
-    yield first
-    yield from others
 
 
 def _schema(shape: tuple[int, ...], provenance: Mapping[str, Any]) -> pa.Schema:
@@ -137,8 +125,7 @@ def _shape_in(url: str, schema: pa.Schema) -> Shape:
 
 def provenance(path: str | Path) -> dict[str, Any]:
     """Return what made an event file, as its metadata tell; empty where they do not."""
-    stored = (pq.read_schema(path).metadata or {}).get(_METADATA_KEY)
-    return dict(json.loads(stored)) if stored else {}
+    return told_in(pq.read_schema(path), _METADATA_KEY)
 
 
 def read_showers(path: str | Path) -> Iterator[Shower]:

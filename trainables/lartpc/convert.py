@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from raise_hpo.errors import UserError
+from raise_hpo.errors import UserError, first_line
+from trainables.blocks import Progress
+from trainables.event_files import converted_from, read_in_turn
 
 from .kevlar import is_kevlar, read_kevlar
 from .larcv3 import is_larcv3, read_larcv3
@@ -30,8 +31,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
     except UserError:
         raise
     except (OSError, KeyError, ValueError, RuntimeError) as error:
-        cause = str(error).strip().split("\n")[0]
-        raise UserError(f"'{path}' is not a readable HDF5 file of images: {cause}") from error
+        raise UserError(f"'{path}' is not a readable HDF5 file of images: {first_line(error)}") from error
 
 
 def _read(path: str | Path, file: Any) -> tuple[Shape, Iterator[Event]]:
@@ -64,9 +64,7 @@ def read_events(path: str | Path) -> Iterator[Event]:
         yield from _read(path, file)[1]
 
 
-def convert_files(
-    sources: Sequence[str | Path], path: str | Path, progress: Callable[[str, int, int], None] | None = None
-) -> int:
+def convert_files(sources: Sequence[str | Path], path: str | Path, progress: Progress | None = None) -> int:
     """Turn files into one Parquet file and return its number of events.
 
     Args:
@@ -84,18 +82,11 @@ def convert_files(
     for source, shape in zip(sources, shapes, strict=True):
         if shape != shapes[0]:
             raise UserError(f"images of '{source}' have the shape {shape}, those of '{sources[0]}' {shapes[0]}")
-    events = chain.from_iterable(
-        _told(number, source, len(sources), progress) for number, source in enumerate(sources, 1)
-    )
-    return write_events(events, path, shapes[0], {"converted": [Path(source).name for source in sources]})
+    return write_events(read_in_turn(sources, _some, progress), path, shapes[0], converted_from(sources))
 
 
-def _told(
-    number: int, source: str | Path, total: int, progress: Callable[[str, int, int], None] | None
-) -> Iterator[Event]:
+def _some(source: Path) -> Iterator[Event]:
     """The events of a source, of which there must be some."""
-    if progress:
-        progress(Path(source).name, number, total)
     found = 0
     for event in read_events(source):
         found += 1

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -20,14 +18,12 @@ from typing import Any
 import numpy as np
 
 from raise_hpo.errors import UserError
+from trainables.blocks import Progress, made_in_blocks
 
 from .particles import LABELS, PHOTON
 from .readout import Window, charge, expose, read_out
 from .schema import Event, write_events
 from .simulate import simulate
-
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a step, how much of it is done, and how much there is."""
 
 FULL_SIZE = 3600
 """Pixels of the talk's images; MicroBooNE's 9600 ticks are squeezed into so many."""
@@ -124,18 +120,10 @@ def generate(recipe: Recipe, jobs: int = 1, progress: Progress | None = None) ->
         progress: Told about each event.
     """
     blocks = range(-(-recipe.events // _BLOCK))
-    for made, event in enumerate(chain.from_iterable(_mapped(partial(_block, recipe), blocks, jobs)), 1):
+    for made, event in enumerate(chain.from_iterable(made_in_blocks(partial(_block, recipe), blocks, jobs)), 1):
         if progress:
             progress("events", made, recipe.events)
         yield event
-
-
-def _mapped(make: Callable[[int], list[Event]], blocks: range, jobs: int) -> Iterator[list[Event]]:
-    if jobs == 1 or len(blocks) == 1:
-        yield from map(make, blocks)
-        return
-    with ProcessPoolExecutor(min(jobs, len(blocks)), multiprocessing.get_context("spawn")) as executor:
-        yield from executor.map(make, blocks)
 
 
 def generate_file(recipe: Recipe, path: str | Path, jobs: int = 1, progress: Progress | None = None) -> int:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raise_hpo.data.sources import ParquetSource, Source, find_parquet
 from raise_hpo.errors import UserError, nearest
+from trainables.event_files import told_in, written_whole
 
 from .particles import CLASS_NAMES
 from .readout import Sparse
@@ -45,7 +44,7 @@ _TYPES = {
     "deposited": pa.float32(),
 }
 _NEEDED = ("pixels", "values", "label", "momentum")
-_PIXELS, _VALUES = "pixels.list.element", "values.list.element"
+_ENCODING = {"pixels.list.element": "DELTA_BINARY_PACKED", "values.list.element": "BYTE_STREAM_SPLIT"}
 
 
 @dataclass(frozen=True)
@@ -81,37 +80,17 @@ def write_events(events: Iterable[Event], path: str | Path, shape: Shape, proven
     Raises:
         UserError: The folder does not exist or cannot be written to.
     """
-    path, count, stream = Path(path), 0, iter(events)
-    schema = _schema(shape, provenance)
-    part = path.with_name(path.name + ".part")
-    try:
-        with _writer(part, schema) as writer:
-            while group := list(islice(stream, ROW_GROUP)):
-                writer.write_table(_table(group, schema), row_group_size=ROW_GROUP)
-                count += len(group)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write '{path}': {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    count, stream, schema = 0, iter(events), _schema(shape, provenance)
+    with written_whole(Path(path), schema, column_encoding=_ENCODING) as writer:
+        while group := list(islice(stream, ROW_GROUP)):
+            writer.write_table(_table(group, schema), row_group_size=ROW_GROUP)
+            count += len(group)
     return count
 
 
 def _schema(shape: Shape, provenance: Mapping[str, Any]) -> pa.Schema:
     known = {**provenance, "shape": list(shape)}
     return pa.schema(list(_TYPES.items()), metadata={_METADATA_KEY: json.dumps(known, sort_keys=True)})
-
-
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(
-        path,
-        schema,
-        compression="zstd",
-        compression_level=9,
-        use_dictionary=False,
-        column_encoding={_PIXELS: "DELTA_BINARY_PACKED", _VALUES: "BYTE_STREAM_SPLIT"},
-        write_page_checksum=True,
-    )
 
 
 def _table(events: Sequence[Event], schema: pa.Schema) -> pa.Table:
@@ -171,8 +150,7 @@ def open_events(source: Source) -> EventFiles:
 
 def provenance(file: ParquetSource) -> dict[str, Any]:
     """What made an event file and the ``shape`` of its images, as its metadata tell; empty where they do not."""
-    stored = (file.footer.schema.to_arrow_schema().metadata or {}).get(_METADATA_KEY)
-    return dict(json.loads(stored)) if stored else {}
+    return told_in(file.footer.schema.to_arrow_schema(), _METADATA_KEY)
 
 
 def _check(file: ParquetSource) -> Shape:

@@ -97,7 +97,7 @@ class LArTPC(raise_hpo.Trainable):
         return classifier, {"images": self.valid_events.__getitems__(two).images}
 
     def _network(self) -> LArTPCNet:
-        wrapped = getattr(self.model, "module", self.model)
+        wrapped = self.bare(self.model)
         assert isinstance(wrapped, LArTPCNet)
         return wrapped
 

@@ -6,8 +6,7 @@ Two kinds are read: the pickles of Zenodo 4559324 (``tev14_pythia8_*.pkl.bz2``) 
 from __future__ import annotations
 
 import bz2
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raise_hpo.errors import UserError
+from trainables.blocks import Progress
+from trainables.event_files import converted_from, read_in_turn
 
 from .delphes_root import read_delphes
 from .safe_pickle import load_arrays
@@ -86,9 +87,7 @@ def _check_aligned(path: Path, columns: dict[str, list[NDArray[np.float32]]]) ->
             raise UserError(f"'{path}' is damaged: '{name}' and 'X' differ in length")
 
 
-def convert_files(
-    sources: Sequence[str | Path], path: str | Path, progress: Callable[[str, int, int], None] | None = None
-) -> int:
+def convert_files(sources: Sequence[str | Path], path: str | Path, progress: Progress | None = None) -> int:
     """Turn public files into one Parquet file and return its number of events.
 
     Args:
@@ -99,11 +98,4 @@ def convert_files(
     Raises:
         UserError: a source cannot be read, or the result cannot be written.
     """
-
-    def one(number: int, source: str | Path) -> Iterator[Event]:
-        if progress:
-            progress(Path(source).name, number, len(sources))
-        return read_events(source)
-
-    events = chain.from_iterable(one(i, source) for i, source in enumerate(sources, 1))
-    return write_events(events, path, {"converted": [Path(source).name for source in sources]})
+    return write_events(read_in_turn(sources, read_events, progress), path, converted_from(sources))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from raise_hpo.errors import UserError
+from raise_hpo.errors import UserError, first_line
 
 from . import elements
 from .particles import Floats, Ints
@@ -58,7 +58,7 @@ def read_delphes(path: Path) -> Iterator[Event]:
     except UserError:
         raise
     except Exception as error:  # damaged bytes can raise nearly anything
-        cause = (str(error).strip() or type(error).__name__).split("\n")[0]
+        cause = first_line(error)
         raise UserError(f"'{path}' is not a readable Delphes ROOT file: {cause}") from error
 
 

@@ -11,9 +11,7 @@ with fewer events gives the first events of one with more.
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -24,14 +22,12 @@ from typing import Any
 import numpy as np
 
 from raise_hpo.errors import UserError, nearest
+from trainables.blocks import Progress, made_in_blocks
 
 from .detector import simulate
 from .detector_card import VERTEX_LIMIT, VERTEX_SPREAD
 from .particles import Batch, Floats, Ints, Particles, batch_of, joined
 from .schema import Event, write_events
-
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a step, how much of it is done, and how much there is."""
 
 _COMMON = (
     *("Print:quiet = on", "Beams:eCM = 14000.", "Tune:ee = 7", "Tune:pp = 14", "PDF:pSet = 13", "6:m0 = 172.5"),
@@ -204,18 +200,10 @@ def generate(recipe: Recipe, jobs: int = 1, progress: Progress | None = None) ->
     """
     pool = minimum_bias(recipe, progress)
     blocks = range(-(-recipe.events // _BLOCK))
-    for made, event in enumerate(chain.from_iterable(_mapped(partial(_block, recipe, pool), blocks, jobs)), 1):
+    for made, event in enumerate(chain.from_iterable(made_in_blocks(partial(_block, recipe, pool), blocks, jobs)), 1):
         if progress:
             progress(recipe.process, made, recipe.events)
         yield event
-
-
-def _mapped(make: Callable[[int], list[Event]], blocks: range, jobs: int) -> Iterator[list[Event]]:
-    if jobs == 1 or len(blocks) == 1:
-        yield from map(make, blocks)
-        return
-    with ProcessPoolExecutor(min(jobs, len(blocks)), multiprocessing.get_context("spawn")) as executor:
-        yield from executor.map(make, blocks)
 
 
 def generate_file(recipe: Recipe, path: str | Path, jobs: int = 1, progress: Progress | None = None) -> int:

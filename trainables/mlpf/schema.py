@@ -9,7 +9,6 @@ is not known). Units are GeV and rad.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raise_hpo.errors import UserError, nearest
+from raise_hpo.errors import UserError, first_line, nearest
+from trainables.event_files import told_in, written_whole
 
 TOWER, TRACK = 1, 2
 NONE, CHARGED_HADRON, NEUTRAL_HADRON, PHOTON, ELECTRON, MUON = range(6)
@@ -76,20 +76,11 @@ def write_events(events: Iterable[Event], path: str | Path, provenance: Mapping[
     Raises:
         UserError: the folder does not exist or cannot be written to.
     """
-    path, schema, count, stream = Path(path), event_schema(provenance), 0, iter(events)
-    part = path.with_name(path.name + ".part")
-    try:
-        with pq.ParquetWriter(
-            part, schema, compression="zstd", compression_level=9, use_dictionary=False, write_page_checksum=True
-        ) as writer:
-            while group := list(islice(stream, ROW_GROUP)):
-                writer.write_table(_table(group, schema), row_group_size=ROW_GROUP)
-                count += len(group)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write '{path}': {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    schema, count, stream = event_schema(provenance), 0, iter(events)
+    with written_whole(Path(path), schema) as writer:
+        while group := list(islice(stream, ROW_GROUP)):
+            writer.write_table(_table(group, schema), row_group_size=ROW_GROUP)
+            count += len(group)
     return count
 
 
@@ -148,11 +139,7 @@ def _readable(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"'{path}' is not a readable Parquet file: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+        raise UserError(f"'{path}' is not a readable Parquet file: {first_line(error)}") from error
 
 
 def _check_columns(path: str | Path, present: pa.Schema, wanted: Sequence[str]) -> None:
@@ -175,8 +162,7 @@ def _check_lengths(path: str | Path, table: pa.Table) -> None:
 
 def provenance(table: pa.Table) -> dict[str, Any]:
     """Return what made an event file, as its metadata tell; empty where they do not."""
-    stored = (table.schema.metadata or {}).get(_METADATA_KEY)
-    return dict(json.loads(stored)) if stored else {}
+    return told_in(table.schema, _METADATA_KEY)
 
 
 def rows(table: pa.Table, column: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

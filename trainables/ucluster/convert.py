@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from raise_hpo.errors import UserError
+from trainables.blocks import Progress
+from trainables.event_files import converted_from, read_in_turn
 
 from .hdf5 import open_hdf5
 from .hls4ml import holds_jets, read_jets
 from .lhco import holds_events, read_events
 from .schema import EVENT_COLUMNS, JET_COLUMNS, write_rows
-
-Progress = Callable[[str, int, int], None]
 
 
 def convert_files(sources: Sequence[str | Path], path: str | Path, progress: Progress | None = None) -> int:
@@ -37,14 +35,7 @@ def convert_files(sources: Sequence[str | Path], path: str | Path, progress: Pro
         if kind != kinds[0]:
             raise UserError(f"'{source}' holds {kind} and '{sources[0]}' {kinds[0]}; convert them one kind at a time")
     read, columns = (read_jets, JET_COLUMNS) if kinds[0] == "jets" else (read_events, EVENT_COLUMNS)
-
-    def tables() -> Iterator[pa.Table]:
-        for number, source in enumerate(sources, 1):
-            if progress:
-                progress(Path(source).name, number, len(sources))
-            yield from read(Path(source))
-
-    return write_rows(tables(), path, {"converted": [Path(source).name for source in sources]}, columns)
+    return write_rows(read_in_turn(sources, read, progress), path, converted_from(sources), columns)
 
 
 def _kind(path: Path) -> str:

@@ -7,9 +7,7 @@ do not depend on the number of processes, and a recipe with fewer jets gives the
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -20,12 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from raise_hpo.errors import UserError, nearest
+from trainables.blocks import Progress, made_in_blocks
 
 from .jets import Arrays, Collisions, find_jets, joined
 from .schema import LABELS, MASS_EDGES, to_table, write_rows
-
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a step, how much of it is done, and how much there is."""
 
 _COMMON = ("Print:quiet = on", "Beams:eCM = 13000.")
 _W_TO_QUARKS = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
@@ -167,18 +163,10 @@ def generate(recipe: Recipe, jobs: int = 1, progress: Progress | None = None) ->
         UserError: Pythia is not installed.
     """
     size = _BLOCK * len(recipe.process)
-    for number, table in enumerate(_mapped(partial(_block, recipe), range(-(-recipe.events // size)), jobs), 1):
+    for number, table in enumerate(made_in_blocks(partial(_block, recipe), range(-(-recipe.events // size)), jobs), 1):
         if progress:
             progress("jets", min(number * size, recipe.events), recipe.events)
         yield table
-
-
-def _mapped(make: Callable[[int], pa.Table], blocks: range, jobs: int) -> Iterator[pa.Table]:
-    if jobs == 1 or len(blocks) == 1:
-        yield from map(make, blocks)
-        return
-    with ProcessPoolExecutor(min(jobs, len(blocks)), multiprocessing.get_context("spawn")) as executor:
-        yield from executor.map(make, blocks)
 
 
 def generate_file(recipe: Recipe, path: str | Path, jobs: int = 1, progress: Progress | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from raise_hpo.errors import UserError
+from raise_hpo.errors import UserError, first_line
 
 
 def open_hdf5(path: Path) -> Any:
@@ -23,4 +23,4 @@ def open_hdf5(path: Path) -> Any:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise UserError(f"'{path}' is not a readable HDF5 file: {str(error).splitlines()[0]}") from error
+        raise UserError(f"'{path}' is not a readable HDF5 file: {first_line(error)}") from error

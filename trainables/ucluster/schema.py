@@ -8,7 +8,6 @@ zeros. Units are GeV and rad.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raise_hpo.errors import UserError, nearest
+from raise_hpo.errors import UserError, first_line, nearest
+from trainables.event_files import told_in, written_whole
 
 POINTS = 100
 """Most constituents that a row holds; of more, those of highest pT."""
@@ -94,20 +94,11 @@ def write_rows(
     Raises:
         UserError: the folder does not exist or cannot be written to.
     """
-    path, described, count = Path(path), schema(columns, provenance), 0
-    part = path.with_name(path.name + ".part")
-    try:
-        with pq.ParquetWriter(
-            part, described, compression="zstd", compression_level=9, use_dictionary=False, write_page_checksum=True
-        ) as writer:
-            for group in _regrouped(tables, described):
-                writer.write_table(group.replace_schema_metadata(described.metadata), row_group_size=ROW_GROUP)
-                count += len(group)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write '{path}': {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    described, count = schema(columns, provenance), 0
+    with written_whole(Path(path), described) as writer:
+        for group in _regrouped(tables, described):
+            writer.write_table(group.replace_schema_metadata(described.metadata), row_group_size=ROW_GROUP)
+            count += len(group)
     return count
 
 
@@ -134,7 +125,7 @@ def check_rows(path: str | Path, columns: Iterable[str], known: Mapping[str, pa.
     try:
         present = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"'{path}' is not a readable Parquet file: {str(error).strip().splitlines()[0]}") from error
+        raise UserError(f"'{path}' is not a readable Parquet file: {first_line(error)}") from error
     for name in columns:
         if name not in present.names:
             raise UserError(f"event file '{path}' has no column '{name}'; {nearest(name, present.names)}")
@@ -145,5 +136,4 @@ def check_rows(path: str | Path, columns: Iterable[str], known: Mapping[str, pa.
 
 def provenance(path: str | Path) -> dict[str, Any]:
     """Return what made an event file, as its metadata tell; empty where they do not."""
-    stored = (pq.read_schema(path).metadata or {}).get(_METADATA_KEY)
-    return dict(json.loads(stored)) if stored else {}
+    return told_in(pq.read_schema(path), _METADATA_KEY)

@@ -84,7 +84,7 @@ class UCluster(raise_hpo.Trainable):
     @property
     def net(self) -> UClusterNet:
         """The network itself, without the wrapper that keeps several workers' gradients equal."""
-        return getattr(self.model, "module", self.model)
+        return self.bare(self.model)
 
     def train_epoch(self) -> Reported:
         """One optimizer step per batch; the mean losses over the epoch's rows.
