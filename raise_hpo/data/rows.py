@@ -9,9 +9,10 @@ from typing import Any
 
 from raise_hpo.data.columns import Shape
 from raise_hpo.data.copies import node_copy
+from raise_hpo.data.locations import Source
 from raise_hpo.data.mapped import MappedRows, load_columns, read_columns, write_columns
 from raise_hpo.data.row_groups import RowGroups, row_groups
-from raise_hpo.data.sources import Source, check_columns, find_parquet
+from raise_hpo.data.sources import check_columns, find_parquet
 from raise_hpo.data.streamed import StreamedRows
 from raise_hpo.errors import UserError
 
@@ -36,15 +37,15 @@ def open_rows(
         source: A path or any fsspec URL of a Parquet file, of a folder of them, or a pattern with ``*``; or a list.
         columns: The shape of a row of each column: ``()`` for a number, ``(100, 8)`` for a fixed-size list of 800
             numbers, ``(None, 12)`` for a list of any length of 12 numbers each.
-        cache: The node's cache; rows that fit are put there once for all processes. Without it they are read into this
-            process's memory.
+        cache: The node's cache; footers, and rows that fit, are put there once for all processes. Without it they are
+            read into this process's memory.
         most: Use only the first so many rows.
         memory_gib: The size of the columns, uncompressed, in GiB, up to which they are held in memory.
 
     Raises:
         UserError: A file is missing or not whole, a column is missing or of another kind, or there are no rows.
     """
-    files = find_parquet(source)
+    files = find_parquet(source, cache)
     check_columns(files, columns)
     groups = row_groups(files, columns, most)
     if not len(groups):

@@ -1,4 +1,4 @@
-"""Parquet files behind paths and URLs: found by fsspec, described by their footers."""
+"""Parquet files behind paths and URLs, described by their footers."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os import PathLike, fspath
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-import fsspec
 import pyarrow.parquet as pq
 
 from raise_hpo.data.columns import Shape, fits, words
-from raise_hpo.errors import UserError, first_line, nearest
+from raise_hpo.data.footers import digest_of, footer_of
+from raise_hpo.data.locations import AT_ONCE, Location, Source, locate, readable
+from raise_hpo.errors import UserError, nearest
 
-Source = str | PathLike[str] | Sequence[str | PathLike[str]]
-"""A path or any fsspec URL of a Parquet file, a folder of them or a pattern with ``*``; or a list of these."""
-
-_FOOTERS_AT_ONCE = 16
+__all__ = ["ParquetSource", "Source", "check_columns", "find_parquet"]
 
 
 @dataclass(frozen=True)
@@ -27,16 +23,17 @@ class ParquetSource:
     """One Parquet file.
 
     Attributes:
-        url: As it was named, for messages.
-        system: The file system that has it.
-        path: Its path there.
+        location: Where it is.
         footer: What the file says of itself.
     """
 
-    url: str
-    system: Any
-    path: str
+    location: Location
     footer: pq.FileMetaData
+
+    @property
+    def url(self) -> str:
+        """As it was named, for messages."""
+        return self.location.url
 
     @contextmanager
     def opened(self) -> Iterator[pq.ParquetFile]:
@@ -45,70 +42,28 @@ class ParquetSource:
         Raises:
             UserError: It cannot be read, or is damaged.
         """
-        with _readable(self.url), self.system.open(self.path, "rb") as file:
+        with readable(self.url), self.location.open() as file:
             # Not buffered ahead by Arrow: whole row groups are read ahead by us, and their memory is counted.
             yield pq.ParquetFile(file, metadata=self.footer, pre_buffer=False, page_checksum_verification=True)
 
     def stamp(self) -> tuple[str, int, str]:
         """What changes when the file does."""
-        info = self.system.info(self.path)
-        changed = info.get("mtime") or info.get("LastModified") or info.get("ETag") or ""
-        return self.url, int(info.get("size") or 0), str(changed)
+        return self.url, self.location.size, self.location.changed or digest_of(self.footer)
 
 
-def find_parquet(source: Source) -> list[ParquetSource]:
+def find_parquet(source: Source, cache: Path | None = None) -> list[ParquetSource]:
     """The Parquet files of a source, in the order named, those of a folder by name.
+
+    Args:
+        source: A path or URL of a file, a folder or a pattern; or a list of these.
+        cache: The node's cache, where footers are kept; in this process's memory only if None.
 
     Raises:
         UserError: There is none, one cannot be read, or the file system's package is not installed.
     """
-    named = [source] if isinstance(source, str | PathLike) else list(source)
-    places = [place for name in named for place in _places(fspath(name))]
-    if not places:
-        raise UserError("data: no Parquet file is named")
-    with ThreadPoolExecutor(min(_FOOTERS_AT_ONCE, len(places))) as pool:
-        return list(pool.map(lambda place: _with_footer(*place), places))
-
-
-def _places(name: str) -> list[tuple[str, Any, str]]:
-    """URL, file system and path of each file that a name stands for."""
-    try:
-        system, path = fsspec.core.url_to_fs(name)
-        if "*" in path:
-            found = sorted(system.glob(path))
-        elif not path.endswith(".parquet") and system.isdir(path):
-            # Not asked of what is a file by its name: over HTTP, the answer would be the whole file.
-            found = sorted(entry for entry in system.ls(path, detail=False) if entry.endswith(".parquet"))
-        else:
-            return [(name, system, path)]
-    except Exception as error:  # each file system has errors of its own
-        raise UserError(f"data: cannot read '{name}': {first_line(error)}") from error
-    if not found:
-        raise UserError(f"data: there is no Parquet file in '{name}'")
-    return [(_member(name, path), system, path) for path in found]
-
-
-def _member(name: str, path: str) -> str:
-    """The URL of a file that was found under another name."""
-    scheme, separator, _ = name.partition("://")
-    return f"{scheme}://{path.removeprefix(f'{scheme}://')}" if separator else path
-
-
-def _with_footer(url: str, system: Any, path: str) -> ParquetSource:
-    with _readable(url), system.open(path, "rb") as file:
-        return ParquetSource(url, system, path, pq.read_metadata(file))
-
-
-@contextmanager
-def _readable(url: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UserError(f"data: there is no file '{url}'") from error
-    except UserError:
-        raise
-    except Exception as error:  # each file system has errors of its own
-        raise UserError(f"data: '{url}' is not a readable Parquet file: {first_line(error)}") from error
+    found = locate(source)
+    with ThreadPoolExecutor(min(AT_ONCE, len(found))) as pool:
+        return list(pool.map(lambda location: ParquetSource(location, footer_of(location, cache)), found))
 
 
 def check_columns(files: Sequence[ParquetSource], shapes: Mapping[str, Shape]) -> None:
@@ -124,7 +79,5 @@ def check_columns(files: Sequence[ParquetSource], shapes: Mapping[str, Shape]) -
                 raise UserError(f"data: '{file.url}' has no column '{name}'; {nearest(name, schema.names)}")
             kind = schema.field(name).type
             if not fits(kind, shape):
-                raise UserError(
-                    f"data: column '{name}' of '{file.url}' holds {kind}; {PurePosixPath(file.path).name} needs "
-                    f"{words(shape)} there"
-                )
+                needed = f"{PurePosixPath(file.location.path).name} needs {words(shape)} there"
+                raise UserError(f"data: column '{name}' of '{file.url}' holds {kind}; {needed}")

@@ -1,6 +1,3 @@
-import functools
-import http.server
-import threading
 from pathlib import Path
 
 import fsspec
@@ -16,6 +13,7 @@ from raise_hpo.data.mapped import MappedRows
 from raise_hpo.data.streamed import StreamedRows
 from raise_hpo.errors import UserError
 
+from .remote import serving_folder
 from .tables import COLUMNS, table, write
 
 NUMBER = {"number": ()}
@@ -97,45 +95,15 @@ def test_a_remote_file_is_read_where_it_lies(file: Path) -> None:
     check(open_rows("memory://bucket", COLUMNS)[[1]], [1])
 
 
-class _Ranges(http.server.SimpleHTTPRequestHandler):
-    """Serves byte ranges, and remembers how many bytes went out."""
-
-    sent = 0
-
-    def do_HEAD(self) -> None:
-        body = Path(self.translate_path(self.path)).read_bytes()
-        self.send_response(200)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        body = Path(self.translate_path(self.path)).read_bytes()
-        first, last = self.headers["Range"].removeprefix("bytes=").split("-")
-        part = body[int(first) : int(last) + 1]
-        type(self).sent += len(part)
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(part)))
-        self.end_headers()
-        self.wfile.write(part)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 def test_of_a_file_over_http_only_the_named_columns_are_fetched(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).random((200_000, 40), dtype=np.float32)
     heavy = pa.FixedSizeListArray.from_arrays(pa.array(noise.ravel()), 40)
     pq.write_table(pa.table({"number": np.arange(200_000), "heavy": heavy}), tmp_path / "wide.parquet")
-    handler = functools.partial(_Ranges, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        rows = open_rows(f"http://127.0.0.1:{server.server_port}/wide.parquet", NUMBER)
+    with serving_folder(tmp_path) as remote:
+        rows = open_rows(f"{remote.url}/wide.parquet", NUMBER)
         assert rows[[199_999]]["number"].tolist() == [199_999]
-        server.shutdown()
     # fsspec fetches 5 MiB at a time.
-    assert _Ranges.sent < 0.5 * (tmp_path / "wide.parquet").stat().st_size
+    assert remote.sent < 0.5 * (tmp_path / "wide.parquet").stat().st_size
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def datasets(data: Mapping[str, Any], planes: int, cache: Path | None = None) ->
     Raises:
         UserError: A key is unknown, missing or has an impossible value, or a file cannot be used.
     """
-    train, valid = _opened(data)
+    train, valid = _opened(data, cache)
     if train.shape[0] < planes:
         raise UserError(f"lartpc: 'planes' is {planes}, but the images of data.train have {train.shape[0]}")
     place = _own_cache() if cache is None else cache
@@ -130,9 +130,9 @@ def check_data(data: Mapping[str, Any]) -> None:
     _opened(data)
 
 
-def _opened(data: Mapping[str, Any]) -> tuple[EventFiles, EventFiles]:
+def _opened(data: Mapping[str, Any], cache: Path | None = None) -> tuple[EventFiles, EventFiles]:
     check_data_keys(data, KEYS, "lartpc")
-    train, valid = (open_events(data.get(name) or SAMPLE / f"{name}.parquet") for name in ("train", "valid"))
+    train, valid = (open_events(data.get(name) or SAMPLE / f"{name}.parquet", cache) for name in ("train", "valid"))
     for name, files in (("train", train), ("valid", valid)):
         if not len(files):
             raise UserError(f"event file '{files.files[0].url}' of data.{name} has no events")

@@ -131,16 +131,17 @@ class EventFiles:
         return islice((event for file in self.files for event in _read(file, self.shape)), most)
 
 
-def open_events(source: Source) -> EventFiles:
+def open_events(source: Source, cache: Path | None = None) -> EventFiles:
     """Find event files and check them by their footers.
 
     Args:
         source: A path or any URL of a Parquet file, of a folder of them, or a list.
+        cache: The node's cache, where footers are kept.
 
     Raises:
         UserError: A file is missing or no whole Parquet, lacks a column, or has images of another shape than the first.
     """
-    files = tuple(find_parquet(source))
+    files = tuple(find_parquet(source, cache))
     shapes = [_check(file) for file in files]
     for file, shape in zip(files, shapes, strict=True):
         if shape != shapes[0]:

@@ -16,6 +16,7 @@ from raise_hpo.data import open_rows
 from raise_hpo.data.columns import Batch, Column, Ragged
 from raise_hpo.data.mapped import MappedRows
 from raise_hpo.data.rows import MEMORY_GIB
+from raise_hpo.data.sources import find_parquet
 from raise_hpo.data.streamed import StreamedRows
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import check_data_keys
@@ -100,15 +101,22 @@ def load_events(
     Raises:
         UserError: the file is missing, unreadable, empty, or holds values that cannot be.
     """
-    if _is_remote(path):
-        return _load(str(path), 0, max_events, cache, memory_gib)
-    file = Path(path)
-    check_events(file, list(COLUMNS))
-    return _load(str(file.absolute()), file.stat().st_mtime_ns, max_events, cache, memory_gib)
+    name = str(path)
+    if not _is_remote(path):
+        check_events(path, list(COLUMNS))
+        name = str(Path(path).absolute())
+    stamps = tuple(file.stamp() for file in find_parquet(name, cache))
+    return _load(name, stamps, max_events, cache, memory_gib)
 
 
 @lru_cache(maxsize=8)
-def _load(path: str, changed: int, max_events: int | None, cache: Path | None, memory_gib: float) -> EventRows:
+def _load(
+    path: str,
+    stamps: tuple[tuple[str, int, str], ...],
+    max_events: int | None,
+    cache: Path | None,
+    memory_gib: float,
+) -> EventRows:
     found = open_rows(path, COLUMNS, cache, max_events, memory_gib)
     if isinstance(found, MappedRows):
         _check_values(path, found.columns["X"], found.columns["ygen"])

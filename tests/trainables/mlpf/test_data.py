@@ -59,6 +59,15 @@ def test_a_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
     assert len(load_events(path)) == 1
 
 
+def test_a_folder_is_read_again_when_a_file_of_it_changes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        written(tmp_path / f"{name}.parquet", 10, 25)
+    first = load_events(tmp_path)
+    assert len(first) == 4 and load_events(tmp_path) is first
+    written(tmp_path / "b.parquet", 8)
+    assert len(load_events(tmp_path)) == 3
+
+
 def test_streamed_events_are_the_same_and_weigh_the_same(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", *range(3, 40))
     held, streamed = load_events(path), load_events(path, memory_gib=0.0)
