@@ -126,6 +126,11 @@ class StudyFolder:
             return History()
         return History(iterate(self.journal))
 
+    def best_model(self, history: History) -> tuple[int, int] | None:
+        """Trial and epoch of the model that is kept as the best; None if there is none yet."""
+        best = history.best()
+        return (best.number, best.checkpoint[0]) if best and best.checkpoint else None
+
     def log_file(self, trial: int) -> Path:
         """One trial's log."""
         return self.logs / f"trial-{trial:04d}.log"

@@ -253,13 +253,12 @@ class Session:
 
     def _draw(self, history: History, driver: Any) -> None:
         """Have the best trial's model draw its figures, once the study is finished, if its trainable draws any."""
-        from raise_hpo.drive.draw import draw
-        from raise_hpo.trial.trainable import Trainable
+        from raise_hpo.drive.draw import draw, draws
 
-        best = history.best()
-        draws = getattr(self.trainable, "figures", Trainable.figures) is not Trainable.figures
-        if draws and history.state == "finished" and best is not None and best.checkpoint:
-            draw(best, driver.spec_of(best), self.study.resources)
+        model = self.folder.best_model(history)
+        if draws(self.trainable) and history.state == "finished" and model is not None:
+            spec = driver.spec_of(history.trials[model[0]])
+            draw(model, spec, self.study.resources, spec.log_file)
 
     def _is_to_stop(self) -> bool:
         return self._stop_asked is not None or self.folder.stop_request.exists()

@@ -1,4 +1,4 @@
-"""The figures that the trainable has drawn of a study's best trial, for the report and for MLflow."""
+"""The figures that the trainable has drawn of the best model, for the report and for MLflow."""
 
 from __future__ import annotations
 
@@ -33,17 +33,16 @@ class Drawn:
 
 
 def drawn_of(folder: StudyFolder, history: History) -> Drawn:
-    """The figures of the study's best trial, unless they are of another one or of an earlier epoch."""
-    best = history.best()
-    if best is None or best.checkpoint is None or not folder.figures.is_file():
+    """The figures of the best model, unless they are of another trial or epoch."""
+    if not folder.figures.is_file():
         return Drawn()
     told = json.loads(folder.figures.read_text())
-    if (told["trial"], told["epoch"]) != (best.number, best.checkpoint[0]):
+    if (told["trial"], told["epoch"]) != folder.best_model(history):
         return Drawn()
     found: dict[str, Any] = told.get("figures", {})
     titles = {f"drawn-{place}": title for place, title in enumerate(found, 1)}
     figures = {f"drawn-{place}": _fitted(figure) for place, figure in enumerate(found.values(), 1)}
-    return Drawn(f"trial {best.number} after epoch {told['epoch']}", titles, figures, told.get("failure", ""))
+    return Drawn(f"trial {told['trial']} after epoch {told['epoch']}", titles, figures, told.get("failure", ""))
 
 
 def _fitted(figure: Figure) -> Figure:
@@ -53,8 +52,10 @@ def _fitted(figure: Figure) -> Figure:
 
 
 def write_page(folder: StudyFolder, history: History) -> None:
-    """Write ``best/figures.html``, a page of the figures alone, if there are any."""
+    """Write ``best/figures.html``, a page of the figures alone; without any figures there is none."""
     drawn = drawn_of(folder, history)
     if drawn.figures:
         page = fill_in(TEMPLATE, name=history.name, drawn=drawn, figures=drawn.figures)
         folder.figures_page.write_text(page, encoding="utf-8")
+    else:
+        folder.figures_page.unlink(missing_ok=True)

@@ -65,7 +65,7 @@ class TrainingStore(Store):
     """One training in an MLflow store."""
 
     def close(self, history: History) -> None:
-        """Add what a training leaves: its study file, its configuration, and the best checkpoint.
+        """Add what a training leaves: its study file, its configuration, the best checkpoint and figures.
 
         Raises:
             Exception: The store cannot be reached or used now; try again later.
@@ -76,6 +76,7 @@ class TrainingStore(Store):
             (self.folder.study_file, None),
             (self.folder.best / "config.yaml", None),
             (self.folder.best / "checkpoint.pt", "checkpoint"),
+            (self.folder.figures_page, None),
         ):
             if path.exists():
                 self._client.log_artifact(self._runs[None], str(path), place)

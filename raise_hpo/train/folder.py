@@ -8,6 +8,8 @@ from pathlib import Path
 
 from raise_hpo.errors import UserError, nearest
 from raise_hpo.folder import StudyFolder, all_studies, studies_root
+from raise_hpo.history import History
+from raise_hpo.train.progress import progress_of
 
 TRAININGS = "trainings"
 _NAME = re.compile(r"training-(\d+)")
@@ -41,6 +43,11 @@ class TrainingFolder(StudyFolder):
     def session(self) -> Path:
         """The number of the session whose workers may write here."""
         return self.path / "session"
+
+    def best_model(self, history: History) -> tuple[int, int] | None:
+        """Trial and epoch of the model that is kept as the best: of all epochs, not only of the last."""
+        best = progress_of(history).best
+        return (0, best) if best else None
 
     def checkpoint(self, epoch: int) -> str:
         """The checkpoint after an epoch, relative to this folder."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
+from raise_hpo.history import History
 from raise_hpo.journal import Event
 from raise_hpo.report.words import counted
 
@@ -72,3 +73,10 @@ class Progress:
         if patience is not None and self.epoch - best >= patience:
             return f"{self.metric} has not improved for {counted(self.epoch - best, 'epoch')}, since epoch {best}"
         return None
+
+
+def progress_of(history: History) -> Progress:
+    """A training's epochs and the best of them, from its journal."""
+    found = Progress(history.metric, history.mode)
+    found.values = dict(history.trials[0].values) if history.trials else {}
+    return found

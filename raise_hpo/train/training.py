@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,14 @@ from raise_hpo.folder import DriverLock
 from raise_hpo.history import History
 from raise_hpo.interrupts import terminated_is_interrupted
 from raise_hpo.journal import Event, Journal, JournalError, read
+from raise_hpo.names import resolve_trainable
 from raise_hpo.study import StudySpec
 from raise_hpo.track import Tracker, tracking_uri
 from raise_hpo.train.choose import Choice
 from raise_hpo.train.folder import TrainingFolder, new_training_folder, trainings_of
 from raise_hpo.train.follow import Follower
 from raise_hpo.train.order import TrainingOrder
-from raise_hpo.train.progress import Progress
+from raise_hpo.train.progress import progress_of
 from raise_hpo.trial.record import write_whole
 from raise_hpo.trial.spec import TrialSpec
 from raise_hpo.yaml_source import dump_yaml
@@ -110,9 +111,7 @@ class Training:
         history = History(events)
         if history.state != "finished":
             return
-        values = Progress(history.metric, history.mode)
-        values.values = dict(history.trials[0].values)
-        if (why := values.over(self.plan.epochs, self.plan.patience)) is not None:
+        if (why := progress_of(history).over(self.plan.epochs, self.plan.patience)) is not None:
             raise UserError(
                 f"training {folder.name} of the same configuration is finished ({why}); give more --epochs to go on "
                 "with it, or --fresh to train anew"
@@ -174,8 +173,9 @@ class Training:
             write_whole(self.folder.session, str(len(self.history.sessions)).encode())
             tracker.start()
             self._train(follower)
-        self._follow(follower)
-        self._end(follower)
+            self._follow(follower)
+            self._end(follower)
+            self._draw()
 
     def _train(self, follower: Follower) -> None:
         from raise_hpo.train.trainer import run_trainer
@@ -184,6 +184,15 @@ class Training:
             run_trainer(
                 self._order(), self.plan.workers, self.study.resources, Path(storage), lambda: self._follow(follower)
             )
+
+    def _draw(self) -> None:
+        """Have the best epoch's model draw its figures, once the training is finished, if its trainable draws any."""
+        from raise_hpo.drive.draw import draw, draws
+
+        study, model = self.study, self.folder.best_model(self.history)
+        if self.history.state == "finished" and model and draws(resolve_trainable(study.trainable, study.import_from)):
+            spec = replace(self._order().spec, checkpoint=self.folder.checkpoint(model[1]))
+            draw(model, spec, study.resources, self.folder.log.resolve())
 
     def _check_places(self) -> None:
         from raise_hpo.drive.cluster import find_capacity
@@ -264,6 +273,7 @@ class Training:
 
     def _leave_in_order(self) -> None:
         """Keep study file and configuration, the best epoch's checkpoint, and the report."""
+        from raise_hpo.report.drawn import write_page
         from raise_hpo.report.html import write_report
 
         if not self.history.trials:
@@ -271,10 +281,10 @@ class Training:
         self.folder.study_file.write_text(self.study.to_yaml())
         self.folder.best.mkdir(exist_ok=True)
         (self.folder.best / "config.yaml").write_text(dump_yaml(dict(self.plan.choice.config)))
-        best = Progress(self.history.metric, self.history.mode)
-        best.values = dict(self.history.trials[0].values)
-        if best.best and (checkpoint := self.folder.path / self.folder.checkpoint(best.best)).is_file():
+        model = self.folder.best_model(self.history)
+        if model and (checkpoint := self.folder.path / self.folder.checkpoint(model[1])).is_file():
             shutil.copyfile(checkpoint, self.folder.best / "checkpoint.pt")
+        write_page(self.folder, self.history)
         write_report(self.folder)
         self.folder.stop_request.unlink(missing_ok=True)
 

@@ -15,9 +15,10 @@ from rich.text import Text
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import History
 from raise_hpo.journal import Event, iterate
+from raise_hpo.report.drawn import drawn_of
 from raise_hpo.report.words import counted, duration, gain_words, number
 from raise_hpo.train.folder import TrainingFolder
-from raise_hpo.train.progress import Progress
+from raise_hpo.train.progress import Progress, progress_of
 from raise_hpo.yaml_source import dump_yaml
 
 
@@ -44,13 +45,6 @@ class EpochLines:
             self.console.print(f"{stamp} {words}", markup=False, highlight=False, emoji=False, soft_wrap=True)
         except (Exception, SystemExit):  # rich answers a broken pipe with SystemExit
             self._off = True
-
-
-def progress_of(history: History) -> Progress:
-    """A training's epochs and the best of them, from its journal."""
-    found = Progress(history.metric, history.mode)
-    found.values = dict(history.trials[0].values) if history.trials else {}
-    return found
 
 
 def _study(event: Event, history: History, epochs: int) -> str:
@@ -114,7 +108,7 @@ def training_summary(folder: TrainingFolder) -> dict[str, Any]:
     state = history.state
     if state == "running" and folder.driver() is None:
         state = "interrupted"
-    checkpoint = folder.best / "checkpoint.pt"
+    checkpoint, drawn = folder.best / "checkpoint.pt", drawn_of(folder, history)
     return {
         "training": history.name,
         "state": state,
@@ -129,6 +123,8 @@ def training_summary(folder: TrainingFolder) -> dict[str, Any]:
         "best": best,
         "against": _against(training, history, best),
         "checkpoint": str(checkpoint.resolve()) if checkpoint.is_file() else None,
+        "figures": str(folder.figures_page.resolve()) if drawn.figures else None,
+        "figures_failure": drawn.failure or None,
         "log": str(folder.log.resolve()),
     }
 
@@ -173,6 +169,10 @@ def closing_words(summary: dict[str, Any], command: str) -> RenderableType:
     if summary["checkpoint"]:
         rows.append(("model", Text(summary["checkpoint"])))
         rows.append(("export", Text(f"raise-hpo export {summary['training']} --format onnx")))
+    if summary["figures"]:
+        rows.append(("figures", Text(summary["figures"])))
+    if summary["figures_failure"]:
+        rows.append(("figures", Text(f"could not be drawn: {summary['figures_failure']}")))
     if summary["state"] not in ("finished", "running"):
         rows += [("log", Text(summary["log"])), ("go on", Text(command))]
     grid = Table.grid(padding=(0, 2, 0, 0))

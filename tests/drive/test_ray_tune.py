@@ -326,7 +326,9 @@ def test_the_best_trials_figures_are_drawn_from_its_checkpoint(
         driver.run()
     best = core.history.best()
     assert best is not None
-    draw(best, driver.spec_of(best), study.resources)
+    spec, model = driver.spec_of(best), folder.best_model(core.history)
+    assert model is not None
+    draw(model, spec, study.resources, spec.log_file)
     drawn = drawn_of(folder, core.history)
     assert drawn.of == f"trial {best.number} after epoch 2"
     assert drawn.failure.startswith(failure) and bool(drawn.failure) == bool(failure)
@@ -337,10 +339,10 @@ def test_the_best_trials_figures_are_drawn_from_its_checkpoint(
         return
     assert list(drawn.titles.values()) == ["What it <has> learnt"] and "What it &lt;has&gt; learnt" in page
     [figure] = drawn.figures.values()
-    model = TrialRunner(Drawing, best.config | {"width": 8, "dropout": 0.1, "batch_size": 32, "epoch_seconds": 0.0})
+    runner = TrialRunner(Drawing, best.config | {"width": 8, "dropout": 0.1, "batch_size": 32, "epoch_seconds": 0.0})
     assert best.checkpoint is not None
-    model.load((tmp_path / best.checkpoint[1]).read_bytes())
-    assert figure["data"] == model.figures()["What it <has> learnt"]["data"]
+    runner.load((tmp_path / best.checkpoint[1]).read_bytes())
+    assert figure["data"] == runner.figures()["What it <has> learnt"]["data"]
     write_page(folder, core.history)
     assert "What it &lt;has&gt; learnt" in folder.figures_page.read_text()
     told = json.loads(folder.figures.read_text())

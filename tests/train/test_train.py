@@ -12,21 +12,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import yaml
+from rich.console import Console
 
 from raise_hpo.drive.cluster import LocalRay
 from raise_hpo.history import History
 from raise_hpo.journal import Event, read
+from raise_hpo.report.drawn import drawn_of
 from raise_hpo.train import training as module
 from raise_hpo.train.choose import choose
 from raise_hpo.train.folder import TrainingFolder, trainings_of
 from raise_hpo.train.training import Plan, Training
+from raise_hpo.train.words import closing_words, training_summary
+from raise_hpo.trial.make import make_runner
 
+from ..toys import Drawing
 from .stretches import events, order, progress, stretch, tensors
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to mend
@@ -135,12 +141,39 @@ def test_what_the_trainable_raises_ends_it_with_its_cause(ray: LocalRay, studies
     assert history.trials[0].epoch == 1
 
 
+@pytest.mark.parametrize(("trainable", "failure"), [("Drawing", ""), ("Clumsy", "error: ZeroDivisionError: no ink")])
+def test_the_best_epochs_model_draws_its_figures(
+    ray: LocalRay, studies: Path, tmp_path: Path, trainable: str, failure: str
+) -> None:
+    """A falling loss that is to be large is best at its first epoch, which is not the last checkpoint."""
+    rules = {"objective": {"metric": "val_loss", "mode": "max"}, "search_space": {"width": "choice([8])"}}
+    folder = trained(tmp_path, 3, 1, trainable=f"tests.toys:{trainable}", config={"lr": 0.01}, **rules)
+    summary = training_summary(folder)
+    assert summary["state"] == "finished" and summary["best"]["epoch"] == 1 and summary["checkpoint"]
+    if failure:
+        assert summary["figures"] is None and not folder.figures_page.exists()
+        told = StringIO()
+        Console(file=told, width=200).print(closing_words(summary, ""))
+        assert f"could not be drawn: {failure} (toys.py line" in told.getvalue()
+        assert f"could not be drawn: {failure}" in folder.report.read_text()
+        assert "Traceback" in folder.log.read_text()
+        return
+    drawn = drawn_of(folder, folder.history())
+    assert drawn.of == "trial 0 after epoch 1" and list(drawn.titles.values()) == ["What it <has> learnt"]
+    runner = make_runner(replace(order(folder, 3).spec, trainable=Drawing))
+    runner.load((folder.best / "checkpoint.pt").read_bytes())
+    [figure] = drawn.figures.values()
+    assert figure["data"] == runner.figures()["What it <has> learnt"]["data"]
+    assert "What it &lt;has&gt; learnt" in folder.report.read_text()
+    assert summary["figures"] == str(folder.figures_page) and folder.figures_page.exists()
+
+
 def test_while_mlflow_is_away_nothing_is_lost(ray: LocalRay, studies: Path, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
     from raise_hpo.track.send import Sender
 
-    folder = trained(tmp_path, 3, 1, tracking={"mlflow": "http://127.0.0.1:9"})
+    folder = trained(tmp_path, 3, 1, trainable="tests.toys:Drawing", tracking={"mlflow": "http://127.0.0.1:9"})
     assert folder.history().state == "finished"
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     Sender(folder, uri, follow=False, patience=1.0).run()
@@ -151,6 +184,7 @@ def test_while_mlflow_is_away_nothing_is_lost(ray: LocalRay, studies: Path, tmp_
     values = [metric.value for metric in client.get_metric_history(run.info.run_id, "val_loss")]
     assert values == list(progress(folder).values.values())
     assert run.data.metrics["best_val_loss"] == min(values)
+    assert "figures.html" in [each.path for each in client.list_artifacts(run.info.run_id)]
     assert "checkpoint.pt" in [
         each.path.split("/")[-1] for each in client.list_artifacts(run.info.run_id, "checkpoint")
     ]
