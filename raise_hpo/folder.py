@@ -10,7 +10,7 @@ import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from raise_hpo.errors import UserError, nearest
 from raise_hpo.history import History
@@ -23,6 +23,7 @@ STUDIES = "studies"
 class StudyFolder:
     """The files of one study."""
 
+    kind: ClassVar[str] = "study"
     path: Path
 
     @property
@@ -170,7 +171,8 @@ class DriverLock:
             self._file.seek(0)
             holder = json.loads(self._file.read() or "{}")
             raise UserError(
-                f"study {folder.name} is being run by process {holder.get('pid', '?')} on {holder.get('host', '?')}; "
+                f"{folder.kind} {folder.name} is being run by process {holder.get('pid', '?')} on "
+                f"{holder.get('host', '?')}; "
                 f"see it with 'raise-hpo status {folder.name}', end it with 'raise-hpo stop {folder.name}'"
             ) from error
         self._file.truncate(0)

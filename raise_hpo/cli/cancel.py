@@ -21,7 +21,9 @@ def cancel(
     folder = find_study_or_job(study)
     live = [job for job in all_jobs(folder) if not slurm.state_of(job).ended]
     if not live:
-        raise UserError(f"study {folder.name} has no job in the queue; see it with 'raise-hpo status {folder.name}'")
+        raise UserError(
+            f"{folder.kind} {folder.name} has no job in the queue; see it with 'raise-hpo status {folder.name}'"
+        )
     slurm.cancel(live)
     if json:
         print(dumps({"study": folder.name, "cancelled": live}))

@@ -11,7 +11,7 @@ import typer
 
 def log(
     study: Annotated[
-        str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")
+        str | None, typer.Argument(help="A study's or a training's name or folder; the most recent study if not given.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document an event.")] = False,
     follow: Annotated[
@@ -19,11 +19,11 @@ def log(
     ] = False,
 ) -> None:
     """Stream a study's journal: every suggestion, report and decision with its reason."""
-    from raise_hpo.folder import find_study
     from raise_hpo.journal import iterate
     from raise_hpo.report.live import event_line
+    from raise_hpo.train.folder import find_study_or_training
 
-    folder = find_study(study)
+    folder = find_study_or_training(study)
     start = 0
     while True:
         at_work = folder.driver() is not None

@@ -1,4 +1,4 @@
-"""``raise-hpo status``: how a study stands."""
+"""``raise-hpo status``: how a study or a training stands."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 def status(
     study: Annotated[
         str | None,
-        typer.Argument(help="A study's name or folder, or a job's number; the most recent study if not given."),
+        typer.Argument(
+            help="The name or folder of a study or a training, or a job's number; the most recent study if not given."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show how a study stands: trials by state, best and default value, where its files are; in a queue, its jobs."""
     from raise_hpo.cli.study_or_job import find_study_or_job
-    from raise_hpo.report.summary import summary
+    from raise_hpo.report.summary import closing_words, summary
+    from raise_hpo.train.folder import TrainingFolder
+    from raise_hpo.train.words import closing_words as words_of_training
+    from raise_hpo.train.words import training_summary
 
     folder = find_study_or_job(study)
-    told = summary(folder)
+    told = training_summary(folder) if isinstance(folder, TrainingFolder) else summary(folder)
     if folder.jobs.is_dir():
         told["cluster"] = _in_the_queue(folder)
         if told["state"] == "interrupted" and _runs(told["cluster"]):
@@ -34,9 +39,7 @@ def status(
         return
     from rich.console import Console
 
-    from raise_hpo.report.summary import closing_words
-
-    Console().print(closing_words(told))
+    Console().print(words_of_training(told) if isinstance(folder, TrainingFolder) else closing_words(told))
 
 
 def _runs(queue: dict[str, Any] | None) -> bool:

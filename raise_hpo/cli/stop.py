@@ -1,4 +1,4 @@
-"""``raise-hpo stop``: ask a study's driver to stop."""
+"""``raise-hpo stop``: ask the driver of a study or a training to stop."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import typer
 
 def stop(
     study: Annotated[
-        str | None, typer.Argument(help="A study's name or folder; the most recent one if not given.")
+        str | None, typer.Argument(help="A study's or a training's name or folder; the most recent study if not given.")
     ] = None,
 ) -> None:
-    """Stop a study after the epochs that are running; 'raise-hpo resume' goes on with it."""
+    """Stop a study or a training after the epochs that are running; 'raise-hpo resume' goes on with it."""
     from raise_hpo.errors import UserError
-    from raise_hpo.folder import find_study
+    from raise_hpo.train.folder import find_study_or_training
 
-    folder = find_study(study)
+    folder = find_study_or_training(study)
     driver = folder.driver()
     if driver is None:
-        raise UserError(f"study {folder.name} is not running; see it with 'raise-hpo status {folder.name}'")
+        raise UserError(f"{folder.kind} {folder.name} is not running; see it with 'raise-hpo status {folder.name}'")
     folder.stop_request.touch()
     print(
         f"asked the driver of {folder.name} (process {driver.get('pid', '?')} on {driver.get('host', '?')}) to stop "

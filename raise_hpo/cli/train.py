@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +48,8 @@ def train(
     from rich.console import Console
 
     from raise_hpo.train.choose import choose
-    from raise_hpo.train.training import Plan, Training
+    from raise_hpo.train.plan import Plan
+    from raise_hpo.train.training import Training
     from raise_hpo.train.words import EpochLines
 
     choice = choose(study, config, [*(set_ or []), *(f"data.{each}" for each in data or [])])
@@ -57,13 +57,16 @@ def train(
     plan = Plan(choice, most, workers or choice.study.resources.starting_workers, seed, patience)
     lines = EpochLines(Console(soft_wrap=True), most)
     training = Training(plan, fresh, lines) if not json else Training(plan, fresh)
-    _run(training, json)
+    run_training(training, json)
 
 
-def _run(training: Training, as_json: bool) -> None:
-    """Run, say how it ended, and exit with the code that says the same."""
-    from shlex import join
+def run_training(training: Training, as_json: bool) -> None:
+    """Run, say how it ended, and exit with the code that says the same.
 
+    Raises:
+        typer.Exit: With the exit code.
+        KeyboardInterrupt: Interrupted before the training had begun.
+    """
     from rich.console import Console
 
     from raise_hpo.cli.run import DONE, FAILED, INTERRUPTED
@@ -80,6 +83,5 @@ def _run(training: Training, as_json: bool) -> None:
     if as_json:
         print(dumps(summary))
     else:
-        again = [word for word in sys.argv[1:] if word != "--fresh"]
-        Console().print(closing_words(summary, f"raise-hpo {join(again)}"))
+        Console().print(closing_words(summary))
     raise typer.Exit(code)

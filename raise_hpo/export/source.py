@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from raise_hpo.errors import UserError
-from raise_hpo.folder import StudyFolder, find_study
+from raise_hpo.folder import StudyFolder
 from raise_hpo.history import Trial
 from raise_hpo.journal import iterate
 from raise_hpo.study import StudySpec
-from raise_hpo.train.folder import TRAININGS, TrainingFolder, find_training
+from raise_hpo.train.folder import TRAININGS, TrainingFolder, find_study_or_training
 from raise_hpo.trial.spec import TrialSpec
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def find_source(reference: str | None) -> Source:
     """
     if reference is not None and (file := Path(reference)).is_file():
         return _of_file(file)
-    folder = (find_training(reference) if reference else None) or find_study(reference)
+    folder = find_study_or_training(reference)
     checkpoint, best = folder.best / "checkpoint.pt", folder.history().best()
     if best is None or not checkpoint.is_file():
         raise UserError(f"{folder.name} has no best checkpoint yet: {checkpoint} is missing")

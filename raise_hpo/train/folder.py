@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raise_hpo.errors import UserError, nearest
-from raise_hpo.folder import StudyFolder, all_studies, studies_root
+from raise_hpo.folder import StudyFolder, find_study, known_study, studies_root
 from raise_hpo.history import History
 from raise_hpo.train.progress import progress_of
 
@@ -19,10 +19,17 @@ _NAME = re.compile(r"training-(\d+)")
 class TrainingFolder(StudyFolder):
     """The files of one training; journal, study file, best model and report are where a study has its own."""
 
+    kind = "training"
+
     @property
     def name(self) -> str:
         """The study's name and the training's: ``mlpf-1/training-2``."""
         return f"{self.path.parent.parent.name}/{self.path.name}"
+
+    @property
+    def plan(self) -> Path:
+        """How the training was asked for last."""
+        return self.path / "plan.json"
 
     @property
     def epochs(self) -> Path:
@@ -76,6 +83,12 @@ def new_training_folder(home: Path) -> TrainingFolder:
             return folder
 
 
+def all_trainings() -> list[TrainingFolder]:
+    """Every training below the root, those of each study in the order of their numbers."""
+    homes = sorted(path.parent for path in studies_root().glob(f"*/{TRAININGS}"))
+    return [training for home in homes for training in trainings_of(home)]
+
+
 def find_training(reference: str) -> TrainingFolder | None:
     """The training of this name (``mlpf-1/training-2``) or folder; None if a reference has not that form.
 
@@ -83,10 +96,22 @@ def find_training(reference: str) -> TrainingFolder | None:
         UserError: It has, and there is no such training.
     """
     path = Path(reference)
-    if not _NAME.fullmatch(path.name) or path.parent == Path("."):
+    if not _NAME.fullmatch(path.name):
         return None
-    for place in (path, studies_root() / path.parent / TRAININGS / path.name):
-        if (found := TrainingFolder(place)).begun:
+    for place in (path.absolute(), studies_root() / path.parent / TRAININGS / path.name):
+        if place.parent.name == TRAININGS and (found := TrainingFolder(place)).begun:
             return found
-    known = [training.name for study in all_studies() for training in trainings_of(study.path)]
-    raise UserError(f"no training '{reference}' in {studies_root()}/: {nearest(reference, known)}")
+    # A study may have a name of this form.
+    if known_study(reference) or StudyFolder(path).begun:
+        return None
+    names = [training.name for training in all_trainings()]
+    raise UserError(f"no training '{reference}' in {studies_root()}/: {nearest(reference, names)}")
+
+
+def find_study_or_training(reference: str | None) -> StudyFolder:
+    """A study or a training by name or folder; the most recently changed study without a reference.
+
+    Raises:
+        UserError: There is no such study or training, or no study at all.
+    """
+    return (find_training(reference) if reference else None) or find_study(reference)

@@ -8,23 +8,22 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raise_hpo.decide import versions
 from raise_hpo.errors import UserError
 from raise_hpo.folder import DriverLock
 from raise_hpo.history import History
 from raise_hpo.interrupts import terminated_is_interrupted
 from raise_hpo.journal import Event, Journal, JournalError, read
 from raise_hpo.names import resolve_trainable
-from raise_hpo.study import StudySpec
+from raise_hpo.session import checked_trainable
 from raise_hpo.track import Tracker, tracking_uri
-from raise_hpo.train.choose import Choice
 from raise_hpo.train.folder import TrainingFolder, new_training_folder, trainings_of
 from raise_hpo.train.follow import Follower
 from raise_hpo.train.order import TrainingOrder
+from raise_hpo.train.plan import Plan, kept_plan
 from raise_hpo.train.progress import progress_of
 from raise_hpo.trial.record import write_whole
 from raise_hpo.trial.spec import TrialSpec
@@ -41,36 +40,6 @@ _IDENTITY = ("trainable", "config", "data", "objective", "seed")
 View = Callable[[Event, History], None]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How a configuration is to be trained.
-
-    Attributes:
-        choice: The study and the configuration.
-        epochs: Epochs at most, from the first one.
-        workers: Data-parallel workers.
-        seed: The study's seed if None.
-        patience: Stop after so many epochs without a better value; None to train all epochs.
-    """
-
-    choice: Choice
-    epochs: int
-    workers: int
-    seed: int | None = None
-    patience: int | None = None
-
-    def study(self) -> StudySpec:
-        """The training as a study of one trial, which is what its folder says."""
-        study, choice = self.choice.study, self.choice
-        resources = {**study.resources.model_dump(), "workers": self.workers, "survivors": None}
-        mlflow = tracking_uri(choice.run, study.tracking.mlflow) if choice.run else study.tracking.mlflow
-        return study.changed(
-            max_epochs=self.epochs, budget={"trials": 1}, searcher="random", scheduler="none", stopper="none",
-            default=False, warm_start=[], resources=resources, tracking={"mlflow": mlflow},
-            objective=study.objectives[0].model_dump(), seed=study.seed if self.seed is None else self.seed,
-        )  # fmt: skip
-
-
 class Training:
     """Trains one configuration to its end; take the same plan again to go on with one that broke off.
 
@@ -79,36 +48,47 @@ class Training:
         fresh: Train anew, whatever there is of the same training.
         view: Told every event of the journal, with the history up to it.
         ray: The Ray to run on; the one at hand if None.
+        folder: The training to go on with; if None, the latest of the same configuration, data and seed, or a new one.
 
     Raises:
         UserError: The same training is finished already.
     """
 
     def __init__(
-        self, plan: Plan, fresh: bool = False, view: View = lambda event, history: None, ray: StudyRay | None = None
-    ) -> None:
+        self, plan: Plan, fresh: bool = False, view: View = lambda event, history: None, ray: StudyRay | None = None,
+        folder: TrainingFolder | None = None,
+    ) -> None:  # fmt: skip
         self.plan = plan
         self.study = plan.study()
         self.view = view
         self.ray = ray
         self.history = History()
         self._events: list[Event] = []
-        self._found = None if fresh else self._same()
+        self._found = folder or (None if fresh else self._same())
+        if self._found is not None:
+            self._refuse_done(self._found)
+
+    @classmethod
+    def take_up(
+        cls, folder: TrainingFolder, view: View = lambda event, history: None, ray: StudyRay | None = None
+    ) -> Training:
+        """A training that broke off or was stopped, by the plan that its folder keeps.
+
+        Raises:
+            UserError: All of that plan is done, or there is none, or the trainable or its data cannot be used.
+        """
+        plan = kept_plan(folder)
+        checked_trainable(plan.choice.study, None)
+        return cls(plan, view=view, ray=ray, folder=folder)
 
     def _same(self) -> TrainingFolder | None:
-        """The latest training of the same configuration, data and seed, unless all of the plan is done."""
-        for folder in reversed(trainings_of(self.plan.choice.home)):
-            events = read(folder.journal)
-            if _identity(events) == self._identity():
-                self._refuse_done(folder, events)
-                return folder
-        return None
+        """The latest training of the same configuration, data and seed."""
+        mine = _identity(self.plan.first_events(""))
+        trainings = reversed(trainings_of(self.plan.choice.home))
+        return next((folder for folder in trainings if _identity(read(folder.journal)) == mine), None)
 
-    def _identity(self) -> dict[str, Any]:
-        return _identity(self._first_events())
-
-    def _refuse_done(self, folder: TrainingFolder, events: list[Event]) -> None:
-        history = History(events)
+    def _refuse_done(self, folder: TrainingFolder) -> None:
+        history = folder.history()
         if history.state != "finished":
             return
         if (why := progress_of(history).over(self.plan.epochs, self.plan.patience)) is not None:
@@ -130,6 +110,7 @@ class Training:
             with Journal(self.folder.journal) as journal:
                 self._journal = journal
                 try:
+                    self.plan.keep(self.folder)
                     return self._run()
                 finally:
                     if journal.seq == 0:
@@ -167,7 +148,7 @@ class Training:
         with self.ray or ray_at_hand(), terminated_is_interrupted():
             self._check_places()
             follower = Follower(self.folder, self._events)
-            self._log([self._resumed()] if again else self._first_events())
+            self._log([self._resumed()] if again else self.plan.first_events(self.folder.name))
             self._follow(follower)
             follower.ended = None
             write_whole(self.folder.session, str(len(self.history.sessions)).encode())
@@ -221,21 +202,6 @@ class Training:
         )  # fmt: skip
 
     # The journal
-
-    def _first_events(self) -> list[Event]:
-        choice = self.plan.choice
-        training = {
-            "run": str(choice.run.path.resolve()) if choice.run else None, "trial": choice.trial,
-            "source": choice.source, "epochs": self.plan.epochs, "patience": self.plan.patience,
-        }  # fmt: skip
-        name = self.folder.name if hasattr(self, "folder") else ""
-        return [
-            {
-                "event": "study", "name": name, "study": self.study.resolved(), "versions": versions(), "slots": 1,
-                "training": training,
-            },
-            {"event": "suggested", "trial": 0, "config": choice.config, "source": choice.source},
-        ]  # fmt: skip
 
     def _resumed(self) -> Event:
         return {

@@ -154,12 +154,11 @@ def _against(training: dict[str, Any], history: History, best: dict[str, Any] | 
     return list(found.values())
 
 
-def closing_words(summary: dict[str, Any], command: str) -> RenderableType:
-    """What ``train`` says at its end.
+def closing_words(summary: dict[str, Any]) -> RenderableType:
+    """What ``train`` says at its end, and ``status`` of a training.
 
     Args:
         summary: A training's `training_summary`.
-        command: What goes on with the training.
     """
     why = f": {summary['why']}" if summary["why"] else ""
     spent = f"{counted(summary['epochs'], 'epoch')} in {duration(summary['seconds'])}"
@@ -174,7 +173,7 @@ def closing_words(summary: dict[str, Any], command: str) -> RenderableType:
     if summary["figures_failure"]:
         rows.append(("figures", Text(f"could not be drawn: {summary['figures_failure']}")))
     if summary["state"] not in ("finished", "running"):
-        rows += [("log", Text(summary["log"])), ("go on", Text(command))]
+        rows += [("log", Text(summary["log"])), ("go on", Text(f"raise-hpo resume {summary['training']}"))]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(min_width=8, no_wrap=True)
     grid.add_column(overflow="fold")

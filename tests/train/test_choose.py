@@ -13,7 +13,8 @@ from raise_hpo.folder import StudyFolder
 from raise_hpo.journal import Event, Journal
 from raise_hpo.train.choose import choose
 from raise_hpo.train.folder import find_training, new_training_folder, trainings_of
-from raise_hpo.train.training import Plan, Training
+from raise_hpo.train.plan import Plan
+from raise_hpo.train.training import Training
 
 from ..helpers import simulator, spec
 
@@ -121,8 +122,11 @@ def left(training: Training, state: str, epochs: int) -> None:
     """A training's folder as a session leaves it."""
     training.folder = new_training_folder(training.plan.choice.home)
     told = [{"event": "reported", "trial": 0, "epoch": n + 1, "metrics": {"val_loss": 1.0}} for n in range(epochs)]
+    training.plan.keep(training.folder)
     with Journal(training.folder.journal) as journal:
-        journal.append([*training._first_events(), *told, {"event": "stopped", "state": state, "why": ""}])
+        journal.append(
+            [*training.plan.first_events(training.folder.name), *told, {"event": "stopped", "state": state, "why": ""}]
+        )
 
 
 def plan(config: str = "best", epochs: int = 5, **how: Any) -> Plan:

@@ -28,7 +28,8 @@ from raise_hpo.report.drawn import drawn_of
 from raise_hpo.train import training as module
 from raise_hpo.train.choose import choose
 from raise_hpo.train.folder import TrainingFolder, trainings_of
-from raise_hpo.train.training import Plan, Training
+from raise_hpo.train.plan import Plan
+from raise_hpo.train.training import Training
 from raise_hpo.train.words import closing_words, training_summary
 from raise_hpo.trial.make import make_runner
 
@@ -153,7 +154,7 @@ def test_the_best_epochs_model_draws_its_figures(
     if failure:
         assert summary["figures"] is None and not folder.figures_page.exists()
         told = StringIO()
-        Console(file=told, width=200).print(closing_words(summary, ""))
+        Console(file=told, width=200).print(closing_words(summary))
         assert f"could not be drawn: {failure} (toys.py line" in told.getvalue()
         assert f"could not be drawn: {failure}" in folder.report.read_text()
         assert "Traceback" in folder.log.read_text()
@@ -194,9 +195,10 @@ def test_while_mlflow_is_away_nothing_is_lost(ray: LocalRay, studies: Path, tmp_
 
 
 def command(*arguments: str, studies: Path) -> subprocess.Popen[str]:
+    """A command of raise-hpo."""
     environment = {**os.environ, "RAISE_HPO_STUDIES": str(studies), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, "-m", "raise_hpo", "train", *arguments],
+        [sys.executable, "-m", "raise_hpo", *arguments],
         env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -211,24 +213,26 @@ def wait_for_epochs(home: Path, count: int, process: subprocess.Popen[str]) -> T
     raise AssertionError(process.communicate())
 
 
-def test_interrupted_and_killed_the_same_command_goes_on_to_the_same_end(studies: Path, tmp_path: Path) -> None:
+def test_interrupted_and_killed_it_goes_on_to_the_same_end_by_the_same_command_and_by_name(
+    studies: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump({**STUDY, "config": {"lr": 0.01, "epoch_seconds": 0.3},
                                     "search_space": {"width": "choice([8])"}}))  # fmt: skip
-    arguments = [str(file), "--config", "default", "--epochs", "9"]
+    arguments = ["train", str(file), "--config", "default", "--epochs", "9"]
     process = command(*arguments, studies=studies)
     folder = wait_for_epochs(studies / "line", 2, process)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
-    assert "interrupted" in output and "go on" in output
+    assert "interrupted" in output and "raise-hpo resume line/training-1" in output
 
     process = command(*arguments, studies=studies)
     wait_for_epochs(studies / "line", 4, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
-    process = command(*arguments, "--json", studies=studies)
+    process = command("resume", "line/training-1", "--json", studies=studies)
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     summary = json.loads(output.splitlines()[-1])
