@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ from raise_hpo.folder import StudyFolder
 from raise_hpo.history import ENDED, History, Trial
 
 
-def drop_replaced(folder: Path, history: History, replaced: str) -> None:
-    """Remove a trial's checkpoint that a newer one, in the journal by now, has replaced, unless heirs start from it.
+def drop_replaced(folder: Path, history: History, replaced: Iterable[str]) -> None:
+    """Remove checkpoints that a newer one, in the journal by now, has replaced, but those that heirs start from.
 
     Args:
         folder: The study's folder.
         history: The study so far.
-        replaced: The older checkpoint, relative to the folder.
+        replaced: The older checkpoints, relative to the folder.
     """
-    if not history.sharing[replaced]:
-        (folder / replaced).unlink(missing_ok=True)
+    for path in replaced:
+        if not history.sharing[path]:
+            (folder / path).unlink(missing_ok=True)
 
 
 def drop_surplus(folder: Path, history: History, keep: int) -> None:
@@ -33,9 +35,8 @@ def drop_surplus(folder: Path, history: History, keep: int) -> None:
         keep: How many finished trials keep theirs.
     """
     needed = _needed(history, keep)
-    for trial in history.trials:
-        if trial.checkpoint and trial.checkpoint[1] not in needed:
-            (folder / trial.checkpoint[1]).unlink(missing_ok=True)
+    for path in set(history.sharing) - needed:
+        (folder / path).unlink(missing_ok=True)
 
 
 def sweep(folder: StudyFolder, history: History, keep: int) -> None:
@@ -60,7 +61,7 @@ def _needed(history: History, keep: int) -> set[str]:
     alive = [trial for trial in history.trials if trial.state not in ENDED]
     best = history.front() if len(history.objectives) > 1 else history.front()[:1]
     wanted = [*alive, *_best_finished(history)[:keep], *best]
-    return {trial.checkpoint[1] for trial in wanted if trial.checkpoint}
+    return {path for trial in wanted for path in trial.files}
 
 
 def keep_best(folder: StudyFolder, history: History) -> None:

@@ -20,7 +20,7 @@ from raise_hpo.elastic import Places
 from raise_hpo.history import ENDED, Config, Decision, History, Trial
 from raise_hpo.journal import Event
 from raise_hpo.predict import make_stopper
-from raise_hpo.schedule import scheduler_of
+from raise_hpo.schedule import Heir, scheduler_of
 from raise_hpo.search import make_searcher
 from raise_hpo.search.warm import SOURCE, WarmStart
 from raise_hpo.study import StudySpec
@@ -219,8 +219,14 @@ class DecisionCore:
         # Without one, the driver was killed before it noted it; the parent will train that epoch again.
         if heir is None or checkpoint is None:
             return None
-        parent = {"trial": heir.parent, "epoch": checkpoint[0], "why": heir.why}
+        parent = {"trial": heir.parent, "epoch": checkpoint[0], "why": heir.why, **self._breeding(heir)}
         return self._new_trial(heir.config, self.scheduler.name, {"parent": parent})
+
+    def _breeding(self, heir: Heir) -> dict[str, Any]:
+        """What is done to an heir's weights, for the journal."""
+        mutation = {"mutation": heir.mutation} if heir.mutation else {}
+        mates = self.history.trials[heir.mate].checkpoint if heir.mate is not None else None
+        return {**mutation, "mate": {"trial": heir.mate, "epoch": mates[0]}} if mates else mutation
 
     def _suggest(self) -> Trial | None:
         """A new trial: of the default configuration, which comes first, of an earlier study's or the searcher's."""

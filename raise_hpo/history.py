@@ -61,6 +61,9 @@ class Trial:
         checkpoint: Epoch and path (relative to the study's folder) of the last checkpoint.
         parent: The trial from whose checkpoint this one starts, and at which epoch; None unless it is an heir.
         inherits: Whether `checkpoint` is the parent's still.
+        mate: A second trial whose weights this one takes on in part, and at which epoch.
+        mate_checkpoint: The path of that trial's checkpoint then; None once this one has a checkpoint of its own.
+        mutation: How much noise the inherited weights get, see `raise_hpo.trial.breed`.
         workers: The number of workers that was decided last; None while it is that of the study file.
     """
 
@@ -70,6 +73,9 @@ class Trial:
     suggested_at: float = 0.0
     parent: tuple[int, int] | None = None
     inherits: bool = False
+    mate: tuple[int, int] | None = None
+    mate_checkpoint: str | None = None
+    mutation: float = 0.0
     state: TrialState = "waiting"
     values: dict[int, float] = field(default_factory=dict)
     metrics: dict[int, Mapping[str, float]] = field(default_factory=dict)
@@ -90,6 +96,11 @@ class Trial:
     def value(self) -> float | None:
         """The objective's value at the last reported epoch."""
         return self.values[self.epoch] if self.values else None
+
+    @property
+    def files(self) -> list[str]:
+        """The checkpoints that the trial goes on from: its last one, or those of its parent and its mate."""
+        return [path for path in (self.checkpoint and self.checkpoint[1], self.mate_checkpoint) if path]
 
     @property
     def is_default(self) -> bool:
@@ -119,7 +130,7 @@ class History:
             why (see `raise_hpo.predict.base.Guard`).
         exhausted: How many trials were suggested when no new ones were to come; None as long as there are.
         heirs: How many trials started from another one's checkpoint.
-        sharing: For each checkpoint's path how many trials have it for their last one.
+        sharing: For each checkpoint's path how many trials go on from it.
         slots: Trials at a time, with the workers that they start with.
         places: Workers at a time.
         nodes: The nodes of the cluster as last told; None where nobody told.
@@ -266,19 +277,24 @@ class History:
             self._inherit(self.trials[-1], event["parent"])
 
     def _inherit(self, heir: Trial, parent: Mapping[str, Any]) -> None:
-        """An heir's first checkpoint is its parent's last."""
+        """An heir's first checkpoint is its parent's last; with a mate, it goes on from that one's, too."""
         heir.parent, heir.inherits = (parent["trial"], parent["epoch"]), True
-        self._save(heir, self.trials[parent["trial"]].checkpoint)
+        heir.mutation = parent.get("mutation", 0.0)
+        mate = parent.get("mate")
+        if mate is not None:
+            heir.mate = (mate["trial"], mate["epoch"])
+        known = self.trials[mate["trial"]].checkpoint if mate else None
+        self._save(heir, self.trials[parent["trial"]].checkpoint, known[1] if known else None)
         self.heirs += 1
 
-    def _save(self, trial: Trial, checkpoint: tuple[int, str] | None) -> None:
-        before, trial.checkpoint = trial.checkpoint, checkpoint
-        if checkpoint:
-            self.sharing[checkpoint[1]] += 1
-        if before:
-            self.sharing[before[1]] -= 1
-            if not self.sharing[before[1]]:
-                del self.sharing[before[1]]
+    def _save(self, trial: Trial, checkpoint: tuple[int, str] | None, mates: str | None = None) -> None:
+        before = trial.files
+        trial.checkpoint, trial.mate_checkpoint = checkpoint, mates
+        self.sharing.update(trial.files)
+        self.sharing.subtract(before)
+        for path in before:
+            if not self.sharing[path]:
+                del self.sharing[path]
 
     def _on_started(self, event: Event) -> None:
         trial = self.trials[event["trial"]]

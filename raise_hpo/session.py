@@ -340,8 +340,20 @@ def checked_trainable(study: StudySpec, trainable: type | None) -> type:
     found = trainable or resolve_trainable(study.trainable, study.import_from)
     check: Callable[[Mapping[str, Any]], None] = getattr(found, "check_data", lambda data: None)
     check(study.data)
+    _check_growing(study, found)
     default_config(study, found)
     return found
+
+
+def _check_growing(study: StudySpec, trainable: type) -> None:
+    from raise_hpo.trial.trainable import Trainable
+
+    growing = study.scheduler.options.get("grow")
+    if growing and getattr(trainable, "grown", None) is Trainable.grown:
+        raise UserError(
+            f"scheduler.{study.scheduler.name}.grow names {', '.join(growing)}, but {trainable.__name__} has no method "
+            "grown(self, network, state) that fits weights to a larger network; leave the option out"
+        )
 
 
 def _too_big(resources: Any) -> str:

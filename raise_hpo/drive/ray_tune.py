@@ -90,10 +90,20 @@ class RayTuneDriver:
                 search_alg=_Orders(self), scheduler=_Reports(self), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
-                name="tune", storage_path=str(self.storage), verbose=0, callbacks=[_Turn(self)],
+                name="tune", storage_path=str(self.storage), verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )  # fmt: skip
+
+    def joined(self, tune_controller: Any) -> None:
+        """Tune has begun: take part in its turns.
+
+        Given as a callback beforehand, `_Turn` would have Ray import all of MLflow, only to count which of its own
+        callbacks are in use.
+        """
+        if self.tune_controller is None:
+            self.tune_controller = tune_controller
+            tune_controller._callbacks._callbacks.append(_Turn(self))
 
     def turn(self) -> None:
         """What is to be done besides orders and reports: look at the cluster, refresh what is shown."""
@@ -187,7 +197,7 @@ class RayTuneDriver:
             return False
         trial = self.core.history.trials[number]
         self._blame.worked(trial.stays[-1].node)
-        before = trial.checkpoint
+        before = trial.files
         decision = self.core.report(number, message.epoch, message.metrics, message.checkpoint, message.first_batch)
         self._prune(trial, before)
         self.stopping = self.stopping or self.stop_requested()
@@ -209,10 +219,9 @@ class RayTuneDriver:
             self.core.exclude(node, why)
             self.exclude(node, why)
 
-    def _prune(self, trial: Trial, before: tuple[int, str] | None) -> None:
-        """Remove the checkpoint that a newer one has replaced, and those of ended trials."""
-        if before is not None and before != trial.checkpoint:
-            drop_replaced(self.folder, self.core.history, before[1])
+    def _prune(self, trial: Trial, before: list[str]) -> None:
+        """Remove the checkpoints that a newer one has replaced, and those of ended trials."""
+        drop_replaced(self.folder, self.core.history, set(before).difference(trial.files))
         if trial.state in ENDED:
             drop_surplus(self.folder, self.core.history, self.core.study.checkpoints.keep)
 
@@ -233,6 +242,8 @@ class RayTuneDriver:
             folder=self.folder,
             checkpoint=trial.checkpoint[1] if trial.checkpoint else None,
             inherits=trial.inherits,
+            mate=trial.mate_checkpoint,
+            mutation=trial.mutation,
             save_at=frozenset(save_at),
             import_from=study.import_from,
             epoch_seconds=study.limits.epoch_seconds,
@@ -274,7 +285,7 @@ class _Reports(FIFOScheduler):
         self.driver = driver
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        self.driver.tune_controller = tune_controller._tune_controller
+        self.driver.joined(tune_controller._tune_controller)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
         with self.driver.noting_what_is_raised():

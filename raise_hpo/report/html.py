@@ -184,12 +184,19 @@ def _row(trial: Trial, history: History) -> dict[str, Any]:
         "group": group_of(trial, history),
         "state": trial.state,
         "source": trial.source,
-        "heir": f", heir of {trial.parent[0]} after epoch {trial.parent[1]}" if trial.parent else "",
+        "heir": _heir(trial),
         "epoch": trial.epoch,
         "values": _objective_values(trial, history),
         "config": trial.config,
         "why": trial.why if trial.state != "finished" else "all epochs are done",
     }
+
+
+def _heir(trial: Trial) -> str:
+    if trial.parent is None:
+        return ""
+    mate = f", crossed with {trial.mate[0]} after epoch {trial.mate[1]}" if trial.mate else ""
+    return f", heir of {trial.parent[0]} after epoch {trial.parent[1]}{mate}"
 
 
 def _objective_values(trial: Trial, history: History) -> list[float | None]:

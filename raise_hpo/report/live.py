@@ -197,7 +197,8 @@ def _in_order(history: History) -> list[Trial]:
 
 def _origin(trial: Trial) -> str:
     if trial.parent is not None:
-        return f"heir of {trial.parent[0]}: "
+        mate = f" and {trial.mate[0]}" if trial.mate else ""
+        return f"heir of {trial.parent[0]}{mate}: "
     return "default: " if trial.is_default else ""
 
 

@@ -22,6 +22,7 @@ _HOMES = {
     "median": "raise_hpo.schedule.median:MedianStopping",
     "pbt": "raise_hpo.schedule.pbt:PBT",
     "pb2": "raise_hpo.schedule.pb2:PB2",
+    "genetic": "raise_hpo.schedule.genetic:Genetic",
 }
 
 __all__ = ["SCHEDULERS", "Heir", "Need", "Scheduler", "make_scheduler", "scheduler_of"]

@@ -26,11 +26,21 @@ class OptionError(UserError):
 
 @dataclass(frozen=True)
 class Heir:
-    """A trial to start from the last checkpoint of another one that has not ended, with a configuration of its own."""
+    """A trial to start from the last checkpoint of another one that has not ended, with a configuration of its own.
+
+    Attributes:
+        parent: The other trial.
+        config: The configuration.
+        why: Why, in words.
+        mate: A second trial from whose last checkpoint a part of the weights is taken.
+        mutation: How much noise the weights get, as a share of their root mean square.
+    """
 
     parent: int
     config: Config
     why: str
+    mate: int | None = None
+    mutation: float = 0.0
 
 
 @dataclass(frozen=True)

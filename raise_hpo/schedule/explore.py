@@ -34,11 +34,16 @@ def perturbed_names(space: SearchSpace, names: Sequence[str] | None, scheduler: 
         if name not in space.dimensions:
             known = nearest(name, space.dimensions)
             raise OptionError(scheduler, "perturb", f"names '{name}', which is not in the search space, {known}")
-    chosen = names if names is not None else [name for name, each in space.dimensions.items() if _is_real(each)]
+    chosen = names if names is not None else real_names(space)
     if not chosen:
         told = "must name dimensions that do not shape the model, as the search space has none of real numbers; valid: "
         raise OptionError(scheduler, "perturb", told + ", ".join(space.dimensions))
     return tuple(chosen)
+
+
+def real_names(space: SearchSpace) -> list[str]:
+    """The dimensions of real numbers."""
+    return [name for name, each in space.dimensions.items() if _is_real(each)]
 
 
 def _is_real(dimension: Dimension) -> bool:

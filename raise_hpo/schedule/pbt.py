@@ -147,8 +147,7 @@ class PBT(Scheduler):
         if place is None:
             return None
         parent = self._members[self._parent_of(place)]
-        config = self.explore(parent, np.random.default_rng([self.seed, place.trial, place.epoch]))
-        return Heir(parent.trial, config, f"in place of trial {place.trial}; {changes(parent.config, config)}")
+        return self.offspring(parent, place, np.random.default_rng([self.seed, place.trial, place.epoch]))
 
     def has_room(self) -> bool:
         """Whether the population is incomplete, and cannot be completed by heirs."""
@@ -156,6 +155,11 @@ class PBT(Scheduler):
             return False
         founded = any(place.may_be_inherited or place.state == "finished" for place in self._members.places)
         return len(self._members.places) < self.population or (not founded and bool(self._members.vacant()))
+
+    def offspring(self, parent: Place, place: Place, rng: np.random.Generator) -> Heir:
+        """The heir of a parent for a vacant place."""
+        config = self.explore(parent, rng)
+        return Heir(parent.trial, config, f"in place of trial {place.trial}; {changes(parent.config, config)}")
 
     def explore(self, parent: Place, rng: np.random.Generator) -> Config:
         """An heir's configuration."""

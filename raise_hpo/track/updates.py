@@ -121,6 +121,9 @@ class Translator:
             if trial.parent is not None:
                 update.tags["raise_hpo.parent_trial"] = str(trial.parent[0])
                 update.tags["raise_hpo.parent_epoch"] = str(trial.parent[1])
+            if trial.mate is not None:
+                update.tags["raise_hpo.mate_trial"] = str(trial.mate[0])
+                update.tags["raise_hpo.mate_epoch"] = str(trial.mate[1])
         elif kind == "started":
             update.tags["raise_hpo.place"] = _short(f"{event['node']} slot {event['slot']}, attempt {event['attempt']}")
         elif kind == "reported":

@@ -98,25 +98,32 @@ class TrialRunner:
         torch.save(state_of(self.trainable), buffer)
         return buffer.getvalue()
 
-    def load(self, raw: bytes, inherits: bool = False) -> None:
+    def load(self, raw: bytes) -> None:
         """Go on from a state that `save` made, with any number of workers.
 
         Where the learning rate grows with the workers, it is brought from their number then to their number now.
-
-        Args:
-            raw: The state.
-            inherits: Whether it is of another configuration: weights and moments are taken on, settings are not.
-
-        Raises:
-            TrialFailure: The state of another configuration does not fit this one's model.
         """
-        state = torch.load(io.BytesIO(raw), map_location=self.place.device, weights_only=True)
-        if inherits:
-            inherit_state(self.trainable, state)
-            return
+        state = self._read(raw)
         load_state(self.trainable, state)
         now = self.place.world_size
         scale_learning_rate(self.trainable, self._lr_factor(now) / self._lr_factor(state.get("workers", now)))
+
+    def inherit(self, raw: bytes, mate: bytes | None = None, mutation: float = 0.0) -> None:
+        """Start from the state of another configuration: weights and moments are taken on, settings are not.
+
+        Args:
+            raw: The state, as `save` made it.
+            mate: A second one, from which a part of the weights is taken.
+            mutation: How much noise the weights get, as a share of a layer's root mean square.
+
+        Raises:
+            TrialFailure: A state does not fit this configuration's model.
+        """
+        inherit_state(self.trainable, self._read(raw), self._read(mate) if mate else None, mutation)
+
+    def _read(self, raw: bytes) -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(io.BytesIO(raw), map_location=self.place.device, weights_only=True)
+        return state
 
 
 def seed_everything(*numbers: int) -> None:

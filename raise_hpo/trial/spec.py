@@ -33,6 +33,8 @@ class TrialSpec:
         checkpoint: The checkpoint to go on from, relative to the study's folder; None to start anew.
         save_at: The epochs after which a checkpoint is written.
         inherits: Whether the checkpoint is another trial's, so that its weights are taken on and its settings are not.
+        mate: The checkpoint of a second trial to take weights from as well, relative to the study's folder.
+        mutation: How much noise inherited weights get, as a share of their root mean square.
         import_from: A folder to import the trainable from, besides the installed packages.
         epoch_seconds: Limit of an epoch's duration.
         parts: Into how many parts the data are cut, of which each worker takes one; None to share all of them.
@@ -50,6 +52,8 @@ class TrialSpec:
     checkpoint: str | None
     save_at: frozenset[int]
     inherits: bool = False
+    mate: str | None = None
+    mutation: float = 0.0
     import_from: str | None = None
     epoch_seconds: float | None = None
     parts: int | None = None

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from raise_hpo.trial.breed import bred
 from raise_hpo.trial.failures import TrialFailure
 from raise_hpo.trial.trainable import Trainable
 
@@ -48,25 +49,52 @@ def load_state(trainable: Trainable, state: dict[str, Any]) -> None:
             value.load_state_dict(state["parts"][name])
 
 
-def inherit_state(trainable: Trainable, state: dict[str, Any]) -> None:
+def inherit_state(
+    trainable: Trainable, state: dict[str, Any], mate: dict[str, Any] | None = None, mutation: float = 0.0
+) -> None:
     """Put the state of another configuration into a trainable: what was learnt, not how.
 
     Weights, the optimizers' moments and the number of epochs are taken on. The optimizers' settings (learning rate,
     weight decay, momentum, …) stay as built; a learning-rate schedule, as built, is brought to the step at which the
-    other one was. One that waits for a plateau starts anew, and so do generators of random numbers.
+    other one was. One that waits for a plateau starts anew, and so do generators of random numbers. Where the
+    trainable's model is larger than the other one's, `Trainable.grown` says what its weights are, and moments of the
+    weights that have another shape start anew.
+
+    Args:
+        trainable: The trainable, as built.
+        state: The other configuration's state.
+        mate: The state of a third one, from which a part of the weights is taken: `raise_hpo.trial.breed.crossed`.
+        mutation: How much noise the weights get: `raise_hpo.trial.breed.mutated`.
 
     Raises:
-        TrialFailure: The state does not fit, because the configurations make models of different shapes.
+        TrialFailure: A state does not fit, because the configurations make models of different shapes.
     """
     try:
-        _take_on(_stateful(trainable), state["parts"])
+        own = _stateful(trainable)
+        networks = [name for name, value in own.items() if isinstance(value, torch.nn.Module)]
+        parts = state["parts"] | bred(
+            {name: state["parts"][name] for name in networks}, mate and mate["parts"], mutation, trainable.place.seed
+        )
+        _take_on(own, parts | _grown(trainable, {name: parts[name] for name in networks}))
     except (KeyError, RuntimeError, ValueError) as error:
         raise TrialFailure(
             "error",
             f"the checkpoint of this trial's parent does not fit its own configuration ({_detail(error)}); "
-            "leave what shapes the model out of the scheduler's option 'perturb'",
+            "leave what shapes the model out of what the scheduler's heirs may change",
         ) from None
     trainable.epoch = state["epoch"]
+
+
+def _grown(trainable: Trainable, networks: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The states of networks that are to become larger, as the trainable makes them."""
+    shapes = {name: _shapes(trainable.bare(getattr(trainable, name)).state_dict()) for name in networks}
+    return {
+        name: dict(trainable.grown(name, state)) for name, state in networks.items() if _shapes(state) != shapes[name]
+    }
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(value, "shape", None) for name, value in state.items()}
 
 
 def _take_on(own: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
@@ -82,11 +110,22 @@ def _take_on(own: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
 
 def _load_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     built = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-    optimizer.load_state_dict(saved)
+    optimizer.load_state_dict({**saved, "state": _fitting(saved["state"], optimizer)})
     for group, settings in zip(optimizer.param_groups, built, strict=True):
         parameters = group["params"]
         group.clear()
         group.update(settings, params=parameters)
+
+
+def _fitting(moments: Mapping[int, Any], optimizer: torch.optim.Optimizer) -> dict[int, Any]:
+    """The moments of the parameters that have the shape that they had; the others' start anew."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def fits(number: int, kept: Mapping[str, Any]) -> bool:
+        tensors = [value for value in kept.values() if isinstance(value, torch.Tensor) and value.dim()]
+        return number >= len(parameters) or all(tensor.shape == parameters[number].shape for tensor in tensors)
+
+    return {number: kept for number, kept in moments.items() if fits(number, kept)}
 
 
 def _advance(schedule: LRScheduler, steps: int) -> None:

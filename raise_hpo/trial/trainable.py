@@ -116,6 +116,21 @@ class Trainable:
             "let it return a module and example inputs by name"
         )
 
+    def grown(self, network: str, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """A smaller network's weights for this trainable's larger one, which should compute the same with them.
+
+        Asked for where a trial inherits weights and its configuration makes a larger model, as the scheduler
+        `genetic` has it. `raise_hpo.trial.widen.widened` does it for networks of layers in a row.
+
+        Args:
+            network: The name of the attribute with the module, which is built with the larger configuration.
+            state: The state dict of the smaller one, under the same names.
+
+        Returns:
+            A state dict for the larger one.
+        """
+        return state
+
     @classmethod
     def check_data(cls, data: Mapping[str, Any]) -> None:
         """Look at a study's ``data`` section before anything is started; nothing to look at unless overridden.

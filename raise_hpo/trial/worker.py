@@ -61,7 +61,7 @@ class Worker:
         with self._on_record():
             self._runner = make_runner(spec, self.rank, self.world_size, self.device)
             if spec.checkpoint:
-                self._runner.load((spec.folder / spec.checkpoint).read_bytes(), spec.inherits)
+                _load(self._runner, spec, (spec.folder / spec.checkpoint).read_bytes())
 
     def epoch(self) -> tuple[int, dict[str, float], float | None]:
         """Train and validate an epoch: its number from 1, the metrics of all workers, the time of its first batch."""
@@ -84,6 +84,13 @@ class Worker:
     def _on_record(self) -> AbstractContextManager[None]:
         assert self._spec is not None
         return on_record(self._spec.log_file, self.rank)
+
+
+def _load(runner: TrialRunner, spec: TrialSpec, checkpoint: bytes) -> None:
+    if spec.inherits:
+        runner.inherit(checkpoint, (spec.folder / spec.mate).read_bytes() if spec.mate else None, spec.mutation)
+    else:
+        runner.load(checkpoint)
 
 
 def _free_device_memory(device: torch.device) -> None:

@@ -15,6 +15,8 @@ CASES = [
     ("pbt", {}),
     ("pbt", {"population": 5, "interval": 2, "quantile": 0.4, "perturb": ["lr", "layers"]}),
     ("pb2", {"population": 6, "interval": 2}),
+    ("genetic", {}),
+    ("genetic", {"population": 4, "interval": 2, "quantile": 0.5, "grow": ["layers"], "grow_probability": 0.5}),
     ("bohb", {}),
     ("swift_hyperband", {}),
     ("swift_hyperband", {"reduction_factor": 2, "min_curves": 4, "known": 0.3, "train": 0.2}),

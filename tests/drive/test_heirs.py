@@ -21,7 +21,6 @@ STUDY = {
     "trainable": "tests.toys:Remembers",
     "search_space": {"lr": "loguniform(1e-3, 1.0)"},
     "searcher": "random",
-    "scheduler": {"pbt": {"population": 4, "interval": 2}},
     "config": {"epoch_seconds": 0.1},
     "max_epochs": 12,
     "budget": {"trials": 4},
@@ -31,9 +30,13 @@ STUDY = {
 
 
 @pytest.mark.timeout(600)
-def test_a_population_killed_and_resumed_inherits_weights_and_leaves_nothing(studies: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheduler", ["pbt", "genetic"])
+def test_a_population_killed_and_resumed_inherits_weights_and_leaves_nothing(
+    scheduler: str, studies: Path, tmp_path: Path
+) -> None:
+    more = {"crossover": 1.0} if scheduler == "genetic" else {}
     file = tmp_path / "study.yaml"
-    file.write_text(yaml.safe_dump(STUDY))
+    file.write_text(yaml.safe_dump({**STUDY, "scheduler": {scheduler: {"population": 4, "interval": 2, **more}}}))
     process = command("tune", str(file), "--name", "population", "--slots", "2", root=studies)
     folder = StudyFolder(studies / "population")
     while process.poll() is None and len(heirs(folder)) < 2:
@@ -46,6 +49,7 @@ def test_a_population_killed_and_resumed_inherits_weights_and_leaves_nothing(stu
     history = folder.history()
     assert history.state == "finished" and history.counts()["finished"] == 4
     assert len(heirs(folder)) > len(before) >= 2, "some heirs started in each session"
+    assert any("mate" in heir["parent"] for heir in heirs(folder)) == (scheduler == "genetic")
     events = read(folder.journal)
     reported = Counter((event["trial"], event["epoch"]) for event in events if event["event"] == "reported")
     assert set(reported.values()) == {1}

@@ -79,7 +79,7 @@ class Driven:
         if epoch % self.every == 0 or epoch in self.core.scheduler.rungs or epoch == study.max_epochs:
             checkpoint = f"checkpoints/{number}-{epoch}"
             (self.folder / checkpoint).write_text(repr(state))
-        before = trial.checkpoint
+        before = trial.files
         decision = self.core.report(number, epoch, {"val_loss": state}, checkpoint)
         if prune:
             self._prune(trial, before)
@@ -87,9 +87,8 @@ class Driven:
         if decision.action != "continue":
             del self.running[number]
 
-    def _prune(self, trial: Trial, before: tuple[int, str] | None) -> None:
+    def _prune(self, trial: Trial, before: list[str]) -> None:
         history = self.core.history
-        if before and before != trial.checkpoint:
-            drop_replaced(self.folder, history, before[1])
+        drop_replaced(self.folder, history, set(before).difference(trial.files))
         if trial.state in ENDED:
             drop_surplus(self.folder, history, self.core.study.checkpoints.keep)

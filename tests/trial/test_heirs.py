@@ -22,7 +22,7 @@ CALM = {**Line.defaults, "dropout": 0.0}
 
 def heir_of(parent: TrialRunner, config: dict[str, Any], trainable: type = Line, **place: Any) -> TrialRunner:
     heir = TrialRunner(trainable, config, Place(**place))
-    heir.load(parent.save(), inherits=True)
+    heir.inherit(parent.save())
     return heir
 
 
@@ -154,7 +154,7 @@ def test_a_model_of_another_shape_fails_in_one_sentence() -> None:
         heir_of(trained(CALM), {**CALM, "width": 16})
     assert failure.value.kind == "error"
     assert "size mismatch for 0.weight" in failure.value.cause
-    assert failure.value.cause.endswith("leave what shapes the model out of the scheduler's option 'perturb'")
+    assert failure.value.cause.endswith("leave what shapes the model out of what the scheduler's heirs may change")
     assert "\n" not in failure.value.cause
 
 

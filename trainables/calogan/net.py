@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from raise_hpo.trial.widen import layers_of
+
 from .convolution import Conv3d
 
 Sizes = tuple[int, int, int]
@@ -155,6 +157,11 @@ class Generator(nn.Module):
         self._initialise_ends()
 
     @property
+    def layers(self) -> list[str]:
+        """The names of the layers in the order in which data pass them, for `widened`."""
+        return ["start", *layers_of(self.blocks, "blocks")]
+
+    @property
     def noise_size(self) -> int:
         """How many of its numbers are random."""
         return self.latent_size - (2 if self.architecture.angle else 0)
@@ -218,6 +225,11 @@ class Discriminator(nn.Module):
         features = before * torch.Size([size // 2 for size in sizes]).numel()
         self.real, self.energy = nn.Linear(features, 1), nn.Linear(features, 1)
         self.apply(_initialise_discriminator)
+
+    @property
+    def layers(self) -> list[str | tuple[str, ...]]:
+        """The names of the layers in the order in which data pass them, for `widened`."""
+        return [*layers_of(self.blocks, "blocks"), ("real", "energy")]
 
     def forward(self, image: Tensor) -> Judgement:
         """Judge ``(batch, 1, x, y, layer)`` images of scaled cell energies."""

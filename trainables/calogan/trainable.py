@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 import raise_hpo
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
+from raise_hpo.trial.widen import widened
 
 from . import plots
 from .data import check_data, open_showers, read_weights, start_from
@@ -104,6 +105,11 @@ class CaloGAN(raise_hpo.Trainable):
         self.generator.eval()
         with torch.no_grad():
             return plots.figures(self._physics(), self.architecture.shape, self._angle)
+
+    def grown(self, network: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A network of larger `Settings.width` that computes what the narrower one did."""
+        wider = self.bare(getattr(self, network))
+        return widened(state, wider, wider.layers, self.place.seed)
 
     def inference(self) -> tuple[nn.Module, dict[str, Tensor]]:
         """The generator as a simulation: energies in GeV, angles in rad and random numbers in, cells in GeV out."""

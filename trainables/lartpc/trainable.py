@@ -13,6 +13,7 @@ from torch import nn
 import raise_hpo
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
+from raise_hpo.trial.widen import layers_of, widened
 
 from .augment import mirrored
 from .data import as_batch, check_data, datasets
@@ -95,6 +96,11 @@ class LArTPC(raise_hpo.Trainable):
         classifier = Classifier(copy.deepcopy(self._network()).cpu()).eval()
         two = range(min(2, len(self.valid_events)))
         return classifier, {"images": self.valid_events.__getitems__(two).images}
+
+    def grown(self, network: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """A network of larger `Settings.width` or `Settings.dense` that computes what the narrower one did."""
+        wider = self.bare(getattr(self, network))
+        return widened(state, wider, layers_of(wider.layers, "layers"), self.place.seed)
 
     def _network(self) -> LArTPCNet:
         wrapped = self.bare(self.model)

@@ -62,6 +62,15 @@ class PbtOptions(Pb2Options):
     factors: list[Annotated[float, Field(gt=0)]] = Field(default=[0.8, 1.2], min_length=1)
 
 
+class GeneticOptions(PbtOptions):
+    """A genetic algorithm over configurations, weights and structure: as `PbtOptions`, with two parents and growth."""
+
+    crossover: float = Field(default=0.5, ge=0, le=1)
+    mutation: float = Field(default=0.02, ge=0, lt=1)
+    grow: list[str] = Field(default=[])
+    grow_probability: float = Field(default=0.25, ge=0, le=1)
+
+
 SCHEDULER_OPTIONS: dict[str, type[Settings]] = {
     "asha": AshaOptions,
     "curve": CurveSchedulerOptions,
@@ -71,4 +80,5 @@ SCHEDULER_OPTIONS: dict[str, type[Settings]] = {
     "median": MedianOptions,
     "pbt": PbtOptions,
     "pb2": Pb2Options,
+    "genetic": GeneticOptions,
 }

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from raise_hpo.trial.widen import widened
 from trainables.calogan.convolution import Conv3d
 from trainables.calogan.net import FIXED_ANGLE, VARIABLE_ANGLE, Discriminator, Generator
 
@@ -63,3 +64,17 @@ def test_the_convolution_has_the_gradients_of_torch():
     torch.testing.assert_close(images[0].grad, images[1].grad)
     for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, its.grad)
+
+
+@pytest.mark.parametrize("architecture", [FIXED_ANGLE, VARIABLE_ANGLE])
+def test_wider_networks_made_from_narrower_ones_compute_the_same(architecture):
+    torch.manual_seed(4)
+    energy, theta = torch.tensor([0.5, 2.0]), torch.tensor([1.2, 1.8])
+    narrow, wide = (Generator(architecture, width, 20).eval() for width in (0.05, 0.1))
+    wide.load_state_dict(widened(narrow.state_dict(), wide, wide.layers, 1))
+    noise = torch.randn(2, narrow.noise_size)
+    image = narrow(energy, theta, noise)
+    torch.testing.assert_close(wide(energy, theta, noise), image, rtol=1e-4, atol=1e-5)
+    judge, larger = (Discriminator(architecture, width, 0.2).eval() for width in (0.1, 0.2))
+    larger.load_state_dict(widened(judge.state_dict(), larger, larger.layers, 1))
+    torch.testing.assert_close(larger(image), judge(image), rtol=1e-4, atol=1e-5)

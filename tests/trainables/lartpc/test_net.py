@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from raise_hpo.errors import UserError
+from raise_hpo.trial.widen import layers_of, widened
 from trainables.lartpc.net import FILTERS, LArTPCNet, filters, pooling
 from trainables.lartpc.settings import Settings
 
+WIDTHS = [(0.1, 8), (0.25, 12)]
 TALK = [
     ("block1_conv1", (3600, 3600, 10), 260),
     ("elu_1", (3600, 3600, 10), 0),
@@ -128,3 +130,11 @@ def test_the_logarithm_is_odd_and_weakens_large_counts():
     seen = net.prepared(images).ravel()
     torch.testing.assert_close(seen, -seen.flip(0))
     assert float(seen[3]) == pytest.approx(math.log(2)) and float(seen[4]) == pytest.approx(math.log(101))
+
+
+def test_a_wider_network_made_from_a_narrower_one_computes_the_same() -> None:
+    torch.manual_seed(5)
+    narrow, wide = (LArTPCNet(Settings(width=width, dense=dense), (64, 48)).eval() for width, dense in WIDTHS)
+    wide.load_state_dict(widened(narrow.state_dict(), wide, layers_of(wide.layers, "layers"), 1))
+    images = 50 * torch.randn(3, 1, 64, 48)
+    torch.testing.assert_close(wide(images), narrow(images), rtol=1e-4, atol=1e-5)
