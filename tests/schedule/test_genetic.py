@@ -12,10 +12,12 @@ from raise_hpo.errors import UserError
 from raise_hpo.history import Config, History, Trial
 from raise_hpo.journal import Event
 from raise_hpo.schedule.genetic import next_larger
+from raise_hpo.session import checked_trainable
 from raise_hpo.space import SearchSpace
 from raise_hpo.study import StudySpec
 
 from ..helpers import decisions, simulator, spec
+from ..toys import Line
 from .driven import Driven
 
 SPACE = {
@@ -214,6 +216,13 @@ def test_with_a_mate_that_has_no_checkpoint_yet_an_heir_has_one_parent() -> None
 
 
 # Options
+
+
+def test_a_trainable_that_cannot_grow_is_told_before_anything_starts() -> None:
+    whole = study(trainable="tests.toys:Line", search_space={"lr": SPACE["lr"], "width": "randint(2, 9)"},
+                  scheduler={"genetic": {"grow": ["width"]}})  # fmt: skip
+    with pytest.raises(UserError, match=r"grow names width, but Line has no method grown.*; leave the option out"):
+        checked_trainable(whole, Line)
 
 
 @pytest.mark.parametrize(
