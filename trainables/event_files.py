@@ -1,10 +1,10 @@
-"""What the workloads' event files share: how they are written, and what is told of their making."""
+"""What the workloads' event files share: how they are named, written and checked, and what tells of their making."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raise_hpo.errors import UserError
+from raise_hpo.errors import UserError, first_line, nearest
+from raise_hpo.trial.sections import check_data_keys
 
 from .blocks import Progress
 
@@ -43,6 +44,62 @@ def written_whole(path: Path, schema: pa.Schema, **options: Any) -> Iterator[pq.
         raise UserError(f"cannot write '{path}': {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def named_sources(data: Mapping[str, Any], keys: Sequence[str], trainable: str, sample: Path) -> tuple[Any, Any]:
+    """The sources of training and validation events that a study's ``data`` section names, or else the sample's files.
+
+    Args:
+        data: The section.
+        keys: What it may hold.
+        trainable: The trainable's name, for messages.
+        sample: The folder of the sample that ships with the trainable.
+
+    Raises:
+        UserError: A key is unknown, missing or has an impossible value.
+    """
+    check_data_keys(data, keys, trainable)
+    train, valid = (data.get(name) or str(sample / f"{name}.parquet") for name in ("train", "valid"))
+    return train, valid
+
+
+@contextmanager
+def readable(path: str | Path, maker: str) -> Iterator[None]:
+    """Say in a sentence why a local event file cannot be read.
+
+    Args:
+        path: The file.
+        maker: The generator that makes such files, as ``raise-hpo data generate`` has it.
+
+    Raises:
+        UserError: The file is missing, or is not whole Parquet.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"no event file '{path}'; make one with 'raise-hpo data generate {maker}'")
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"'{path}' is not a readable Parquet file: {first_line(error)}") from error
+
+
+def check_types(file: str | Path, present: pa.Schema, wanted: Iterable[str], types: Mapping[str, pa.DataType]) -> None:
+    """Check that an event file has columns, of the types that event files of its kind have.
+
+    Args:
+        file: Its path or URL, for messages.
+        present: Its schema.
+        wanted: The columns.
+        types: The type of each column; one that is not among them may have any.
+
+    Raises:
+        UserError: A column is missing or of another type.
+    """
+    for name in wanted:
+        if name not in present.names:
+            raise UserError(f"event file '{file}' has no column '{name}'; {nearest(name, present.names)}")
+        found = present.field(name).type
+        if not found.equals(types.get(name, found)):
+            raise UserError(f"column '{name}' of event file '{file}' has type {found}, it should be {types[name]}")
 
 
 def told_in(schema: pa.Schema, key: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 
 from raise_hpo.data import CompressedStore, node_copy
 from raise_hpo.errors import UserError
-from raise_hpo.trial.sections import check_data_keys
+from trainables.event_files import named_sources
 
 from .readout import dense
 from .schema import Event, EventFiles, Shape, open_events
@@ -131,8 +131,7 @@ def check_data(data: Mapping[str, Any]) -> None:
 
 
 def _opened(data: Mapping[str, Any], cache: Path | None = None) -> tuple[EventFiles, EventFiles]:
-    check_data_keys(data, KEYS, "lartpc")
-    train, valid = (open_events(data.get(name) or SAMPLE / f"{name}.parquet", cache) for name in ("train", "valid"))
+    train, valid = (open_events(source, cache) for source in named_sources(data, KEYS, "lartpc", SAMPLE))
     for name, files in (("train", train), ("valid", valid)):
         if not len(files):
             raise UserError(f"event file '{files.files[0].url}' of data.{name} has no events")

@@ -23,8 +23,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raise_hpo.data.sources import ParquetSource, Source, find_parquet
-from raise_hpo.errors import UserError, nearest
-from trainables.event_files import told_in, written_whole
+from raise_hpo.errors import UserError
+from trainables.event_files import check_types, told_in, written_whole
 
 from .particles import CLASS_NAMES
 from .readout import Sparse
@@ -156,13 +156,7 @@ def provenance(file: ParquetSource) -> dict[str, Any]:
 
 def _check(file: ParquetSource) -> Shape:
     """Check a file's columns and return the shape of its images."""
-    present = file.footer.schema.to_arrow_schema()
-    for name in _NEEDED:
-        if name not in present.names:
-            raise UserError(f"event file '{file.url}' has no column '{name}'; {nearest(name, present.names)}")
-        found = present.field(name).type
-        if not found.equals(_TYPES[name]):
-            raise UserError(f"column '{name}' of event file '{file.url}' has type {found}, it should be {_TYPES[name]}")
+    check_types(file.url, file.footer.schema.to_arrow_schema(), _NEEDED, _TYPES)
     shape = provenance(file).get("shape")
     if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
         raise UserError(f"event file '{file.url}' does not tell the shape of its images in its metadata, key 'lartpc'")

@@ -19,7 +19,7 @@ from raise_hpo.data.rows import MEMORY_GIB
 from raise_hpo.data.sources import find_parquet
 from raise_hpo.data.streamed import StreamedRows
 from raise_hpo.errors import UserError
-from raise_hpo.trial.sections import check_data_keys
+from trainables.event_files import named_sources
 
 from .schema import CLASS_NAMES, TOWER, TRACK, WIDTHS, check_events
 
@@ -68,7 +68,7 @@ def datasets(data: Mapping[str, Any], cache: Path | None = None) -> tuple[EventR
         UserError: a key is unknown, missing or has an impossible value, or a file cannot be used.
     """
     most, memory = data.get("max_events"), float(data.get("memory_gib", MEMORY_GIB))
-    train, valid = (load_events(file, most, cache, memory) for file in _files(data))
+    train, valid = (load_events(file, most, cache, memory) for file in named_sources(data, KEYS, "mlpf", SAMPLE))
     return train, valid
 
 
@@ -78,14 +78,9 @@ def check_data(data: Mapping[str, Any]) -> None:
     Raises:
         UserError: as ``datasets``, but for what only reading the events shows.
     """
-    for file in _files(data):
+    for file in named_sources(data, KEYS, "mlpf", SAMPLE):
         if not _is_remote(file):
             check_events(file, list(COLUMNS))
-
-
-def _files(data: Mapping[str, Any]) -> list[str | Path]:
-    check_data_keys(data, KEYS, "mlpf")
-    return [data.get(name) or SAMPLE / f"{name}.parquet" for name in ("train", "valid")]
 
 
 def _is_remote(file: str | Path) -> bool:

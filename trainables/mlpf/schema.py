@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,8 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raise_hpo.errors import UserError, first_line, nearest
-from trainables.event_files import told_in, written_whole
+from raise_hpo.errors import UserError
+from trainables.event_files import check_types, readable, told_in, written_whole
 
 TOWER, TRACK = 1, 2
 NONE, CHARGED_HADRON, NEUTRAL_HADRON, PHOTON, ELECTRON, MUON = range(6)
@@ -115,7 +114,7 @@ def open_events(path: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     """
     wanted = list(_TYPES if columns is None else columns)
     check_events(path, wanted)
-    with _readable(path):
+    with readable(path, "mlpf"):
         table = pq.read_table(path, columns=wanted, page_checksum_verification=True)
     _check_lengths(path, table)
     return table
@@ -127,29 +126,9 @@ def check_events(path: str | Path, columns: Sequence[str]) -> None:
     Raises:
         UserError: the file is missing, is not whole Parquet, or a column is missing or of another type.
     """
-    if not Path(path).is_file():
-        raise UserError(f"no event file '{path}'; make one with 'raise-hpo data generate mlpf'")
-    with _readable(path):
+    with readable(path, "mlpf"):
         present = pq.read_schema(path)
-    _check_columns(path, present, columns)
-
-
-@contextmanager
-def _readable(path: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"'{path}' is not a readable Parquet file: {first_line(error)}") from error
-
-
-def _check_columns(path: str | Path, present: pa.Schema, wanted: Sequence[str]) -> None:
-    for name in wanted:
-        if name not in present.names:
-            raise UserError(f"event file '{path}' has no column '{name}'; {nearest(name, present.names)}")
-        expected = _TYPES.get(name)
-        if expected is not None and not present.field(name).type.equals(expected):
-            found = present.field(name).type
-            raise UserError(f"column '{name}' of event file '{path}' has type {found}, it should be {expected}")
+    check_types(path, present, columns, _TYPES)
 
 
 def _check_lengths(path: str | Path, table: pa.Table) -> None:

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import ExponentialLR
 import raise_hpo
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
+from trainables.epoch_sums import Reported, mean_losses, zeros
 
 from .data import Events, check_data, classes, datasets, events_of
 from .loss import Losses, class_weights, losses
@@ -18,8 +19,6 @@ from .metrics import MOMENTS, class_metrics, confusion, event_metrics, event_mom
 from .net import MLPFNet, Prediction
 from .schema import CLASS_NAMES
 from .settings import Settings
-
-Reported = dict[str, float | tuple[float, float]]
 
 DECAY_RATE = 0.99
 """What the learning rate is multiplied with in ``expdecay_decay_steps`` optimizer steps, as published."""
@@ -61,19 +60,19 @@ class MLPF(raise_hpo.Trainable):
 
     def train_epoch(self) -> Reported:
         """One optimizer step per batch; the mean losses over the epoch's events."""
-        total = self._zeros(len(Losses._fields))
+        total = zeros(len(Losses._fields), device=self.device)
         for batch in self.shard(self.train_events, self.batch_size):
             events = events_of(batch)
             _, loss = self._predict(events)
             self.step(loss.total)
             self.lr_schedule.step()
             total += torch.stack(loss).detach() * len(events.sizes)
-        return self._mean_losses("train", total)
+        return mean_losses("train", Losses._fields, total, self.samples_seen)
 
     def validate(self) -> Reported:
         """The mean losses over the validation events, and the metrics of `class_metrics` and `event_metrics`."""
-        total, moments = self._zeros(len(Losses._fields)), self._zeros(MOMENTS)
-        counts = self._zeros(len(CLASS_NAMES), len(CLASS_NAMES))
+        total, moments = (zeros(count, device=self.device) for count in (len(Losses._fields), MOMENTS))
+        counts = zeros(len(CLASS_NAMES), len(CLASS_NAMES), device=self.device)
         for batch in self.shard(self.valid_events, self.batch_size, shuffle=False):
             events = events_of(batch)
             prediction, loss = self._predict(events)
@@ -82,16 +81,9 @@ class MLPF(raise_hpo.Trainable):
             moments += event_moments(event_sums(prediction, events.y, events.sizes))
         # A deviation is no ratio of sums, so that the workers' moments are added here and not by the framework.
         moments = self.sum_over_workers(moments)
-        return {**self._mean_losses("val", total), **class_metrics(counts), **event_metrics(moments)}
+        means = mean_losses("val", Losses._fields, total, self.samples_seen)
+        return {**means, **class_metrics(counts), **event_metrics(moments)}
 
     def _predict(self, events: Events) -> tuple[Prediction, Losses]:
         prediction = self.model(events.x, events.sizes)
         return prediction, losses(prediction, events.y, events.sizes, self.class_weights)
-
-    def _zeros(self, *shape: int) -> torch.Tensor:
-        return torch.zeros(shape, dtype=torch.float64, device=self.device)
-
-    def _mean_losses(self, phase: str, total: torch.Tensor) -> Reported:
-        """The losses, summed over events, as pairs: a worker without events then counts for nothing."""
-        names = (f"{phase}_loss", f"{phase}_loss_cls", f"{phase}_loss_reg")
-        return {name: (loss, self.samples_seen) for name, loss in zip(names, total.tolist(), strict=True)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from raise_hpo.data.sources import check_columns, find_parquet
 from raise_hpo.errors import UserError
-from raise_hpo.trial.sections import check_data_keys
+from trainables.event_files import named_sources
 
 from .schema import FEATURES, POINTS
 
@@ -35,9 +35,7 @@ def sources(data: Mapping[str, Any]) -> tuple[Any, Any]:
     Raises:
         UserError: a key is unknown, missing or has an impossible value.
     """
-    check_data_keys(data, KEYS, "ucluster")
-    train, valid = (data.get(name) or str(SAMPLE / f"{name}.parquet") for name in ("train", "valid"))
-    return train, valid
+    return named_sources(data, KEYS, "ucluster", SAMPLE)
 
 
 def check_data(data: Mapping[str, Any]) -> None:

@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raise_hpo.errors import UserError, first_line, nearest
-from trainables.event_files import told_in, written_whole
+from trainables.event_files import check_types, readable, told_in, written_whole
 
 POINTS = 100
 """Most constituents that a row holds; of more, those of highest pT."""
@@ -120,18 +119,9 @@ def check_rows(path: str | Path, columns: Iterable[str], known: Mapping[str, pa.
     Raises:
         UserError: the file is missing, is not whole Parquet, or a column is missing or of another type.
     """
-    if not Path(path).is_file():
-        raise UserError(f"no event file '{path}'; make one with 'raise-hpo data generate jets'")
-    try:
+    with readable(path, "jets"):
         present = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"'{path}' is not a readable Parquet file: {first_line(error)}") from error
-    for name in columns:
-        if name not in present.names:
-            raise UserError(f"event file '{path}' has no column '{name}'; {nearest(name, present.names)}")
-        found = present.field(name).type
-        if not found.equals(known[name]):
-            raise UserError(f"column '{name}' of event file '{path}' has type {found}, it should be {known[name]}")
+    check_types(path, present, columns, known)
 
 
 def provenance(path: str | Path) -> dict[str, Any]:

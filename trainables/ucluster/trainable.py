@@ -13,6 +13,7 @@ import raise_hpo
 from raise_hpo.data import rows_of
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
+from trainables.epoch_sums import Reported, mean_losses, zeros
 
 from . import data as files
 from .kmeans import kmeans
@@ -25,7 +26,6 @@ from .settings import Settings
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Reported = dict[str, float | tuple[float, float]]
 Batch = Mapping[str, Tensor]
 
 _SEEDING_ROWS = 4096
@@ -91,7 +91,7 @@ class UCluster(raise_hpo.Trainable):
 
         While pretraining, the epoch ends with the centroids where k-means puts them.
         """
-        total, kept = self._zeros(len(Losses._fields)), []
+        total, kept = zeros(len(Losses._fields), device=self.device), []
         pretraining = self.epoch < self.settings.epochs_pretrain
         for batch in self.shard(self.train_rows, self.settings.batch_size):
             loss = self._losses(self.model(*self._inputs(batch)), batch)
@@ -103,7 +103,7 @@ class UCluster(raise_hpo.Trainable):
         self._average_buffers()
         if pretraining:
             self._place_centroids(kept)
-        return self._mean_losses("train", total)
+        return mean_losses("train", Losses._fields, total, self.samples_seen)
 
     def _average_buffers(self) -> None:
         """Give all workers the same running statistics, as each has made them of its own batches."""
@@ -121,14 +121,16 @@ class UCluster(raise_hpo.Trainable):
 
     def validate(self) -> Reported:
         """The mean losses over the validation rows, and how well the clusters match the labels."""
-        total, table = self._zeros(len(Losses._fields)), self._zeros(self.settings.n_clusters, len(LABELS))
+        total = zeros(len(Losses._fields), device=self.device)
+        table = zeros(self.settings.n_clusters, len(LABELS), device=self.device)
         for batch in self.shard(self.valid_rows, self.settings.batch_size, shuffle=False):
             output = self.net(*self._inputs(batch))
             total += torch.stack(self._losses(output, batch)) * len(batch["label"])
             table += contingency(output.distances.argmin(1), batch["label"], self.settings.n_clusters)
         # An accuracy of matched clusters is no ratio of sums, so that the workers' tables are added here.
         counts = self.sum_over_workers(table).cpu().numpy()
-        return {**self._mean_losses("val", total), **(anomaly_metrics if self.anomaly else cluster_metrics)(counts)}
+        means = mean_losses("val", Losses._fields, total, self.samples_seen)
+        return {**means, **(anomaly_metrics if self.anomaly else cluster_metrics)(counts)}
 
     def figures(self) -> dict[str, Figure]:
         """Plots of the clusters in mass and in the latent space, from the first validation rows."""
@@ -158,11 +160,3 @@ class UCluster(raise_hpo.Trainable):
     def _losses(self, output: Output, batch: Batch) -> Losses:
         category = batch["point_cat"][:, : self.settings.num_point] if self.anomaly else batch["mass_cat"]
         return losses(output, category, self.epoch, self.settings)
-
-    def _zeros(self, *shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=torch.float64, device=self.device)
-
-    def _mean_losses(self, phase: str, total: Tensor) -> Reported:
-        """The losses, summed over rows, as pairs: a worker without rows then counts for nothing."""
-        names = (f"{phase}_loss", f"{phase}_loss_cls", f"{phase}_loss_cluster")
-        return {name: (loss, self.samples_seen) for name, loss in zip(names, total.tolist(), strict=True)}
