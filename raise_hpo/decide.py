@@ -20,7 +20,7 @@ from raise_hpo.elastic import Places
 from raise_hpo.history import ENDED, Config, Decision, History, Trial
 from raise_hpo.journal import Event
 from raise_hpo.predict import make_stopper
-from raise_hpo.schedule import Heir, scheduler_of
+from raise_hpo.schedule import scheduler_of
 from raise_hpo.search import make_searcher
 from raise_hpo.search.warm import SOURCE, WarmStart
 from raise_hpo.study import StudySpec
@@ -215,18 +215,20 @@ class DecisionCore:
     def _inherit(self) -> Trial | None:
         """A new trial that goes on from another one's checkpoint, if the scheduler wants one."""
         heir = self.scheduler.heir()
-        checkpoint = self.history.trials[heir.parent].checkpoint if heir else None
-        # Without one, the driver was killed before it noted it; the parent will train that epoch again.
-        if heir is None or checkpoint is None:
+        if heir is None:
             return None
-        parent = {"trial": heir.parent, "epoch": checkpoint[0], "why": heir.why, **self._breeding(heir)}
-        return self._new_trial(heir.config, self.scheduler.name, {"parent": parent})
-
-    def _breeding(self, heir: Heir) -> dict[str, Any]:
-        """What is done to an heir's weights, for the journal."""
+        parent, mate = self._with_epoch(heir.parent), self._with_epoch(heir.mate)
+        # Without a checkpoint the driver was killed before it noted it; that trial will train the epoch again.
+        if parent is None or (mate is None and heir.mate is not None):
+            return None
         mutation = {"mutation": heir.mutation} if heir.mutation else {}
-        mates = self.history.trials[heir.mate].checkpoint if heir.mate is not None else None
-        return {**mutation, "mate": {"trial": heir.mate, "epoch": mates[0]}} if mates else mutation
+        told = {**parent, "why": heir.why, **mutation, **({"mate": mate} if mate else {})}
+        return self._new_trial(heir.config, self.scheduler.name, {"parent": told})
+
+    def _with_epoch(self, number: int | None) -> dict[str, int] | None:
+        """A trial and the epoch of its checkpoint; None if it has none."""
+        checkpoint = None if number is None else self.history.trials[number].checkpoint
+        return {"trial": number, "epoch": checkpoint[0]} if number is not None and checkpoint else None
 
     def _suggest(self) -> Trial | None:
         """A new trial: of the default configuration, which comes first, of an earlier study's or the searcher's."""

@@ -201,8 +201,7 @@ def test_a_mates_checkpoint_is_kept_until_the_heir_has_its_own_and_not_longer(tm
     assert best is not None and best.checkpoint is not None and driven.files() == {best.checkpoint[1]}
 
 
-def test_with_a_mate_that_has_no_checkpoint_yet_an_heir_has_one_parent() -> None:
-    """As after a kill between a report and the note of its checkpoint."""
+def test_a_mate_whose_checkpoint_was_not_noted_before_a_kill_is_waited_for() -> None:
     space = {"lr": SPACE["lr"], "decay": SPACE["decay"]}
     whole = study(search_space=space, scheduler={"genetic": {"crossover": 1.0, "interval": 3}})
     _, events = simulated(whole)
@@ -210,9 +209,11 @@ def test_with_a_mate_that_has_no_checkpoint_yet_an_heir_has_one_parent() -> None
     mate = event["parent"]["mate"]["trial"]
     torn = [each for each in events[:number] if (each["event"], each.get("trial")) != ("checkpointed", mate)]
     more: list[Event] = []
-    simulator(whole, more, before=torn, slots=8, start=torn[-1]["time"], curve=loss).run(reports=1)
-    born = [each["parent"] for each in more if each["event"] == "suggested"]
-    assert born and all("mate" not in parent or parent["mate"]["trial"] != mate for parent in born)
+    assert simulator(whole, more, before=torn, slots=8, start=torn[-1]["time"], curve=loss).run()
+    told = [(each["event"], each.get("trial"), each.get("parent", {}).get("mate", {}).get("trial")) for each in more]
+    saved = next(place for place, each in enumerate(told) if each[:2] == ("checkpointed", mate))
+    born = [place for place, each in enumerate(told) if each[2] == mate]
+    assert born and min(born) > saved
 
 
 # Options
