@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from raise_hpo.trial.runner import TrialRunner
 from raise_hpo.trial.trainable import Place
 from tests.trainables.lartpc import fakes
+from tests.trainables.ranks import run_ranks
 from trainables.lartpc.trainable import LArTPC
 
 CONFIG = {**LArTPC.defaults, "width": 0.2, "batch_size": 5, "augment": True}
@@ -32,7 +32,7 @@ def worker(rank: int, folder: str, data: dict[str, Any]) -> None:
 
 def test_two_workers_agree(tmp_path: Path) -> None:
     data = {name: fakes.written(tmp_path / f"{name}.parquet", n, n) for name, n in (("train", 30), ("valid", 13))}
-    mp.spawn(worker, (str(tmp_path), data), nprocs=2)
+    run_ranks(worker, str(tmp_path), data)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     told = [name for name in first if name.startswith(("train_", "val_", "eff_", "purity_"))]
     assert {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "eff_kaon"} <= set(told)

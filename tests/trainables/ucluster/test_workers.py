@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from raise_hpo.trial.runner import TrialRunner
 from raise_hpo.trial.trainable import Place
+from tests.trainables.ranks import run_ranks
 from tests.trainables.ucluster import fakes
 from trainables.ucluster.trainable import UCluster
 
@@ -31,7 +31,7 @@ def worker(rank: int, folder: str) -> None:
 def test_two_workers_agree(tmp_path: Path) -> None:
     fakes.write_jets(tmp_path / "train.parquet", 41, 1)
     fakes.write_jets(tmp_path / "valid.parquet", 19, 2)
-    mp.spawn(worker, (str(tmp_path),), nprocs=2)
+    run_ranks(worker, str(tmp_path))
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     for ours, theirs in zip(first, second, strict=True):
         for name in ("train_loss", "val_loss", "val_accuracy", "val_ari", "val_loss_cluster"):
