@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +12,7 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-Shape = tuple[int | None, ...]
-"""The shape of a row of a column: ``()`` for a number; a leading None is a length that differs from row to row."""
+from raise_hpo.data.shapes import Shape, sizes
 
 
 class Ragged(NamedTuple):
@@ -96,14 +94,10 @@ def _column(data: pa.ChunkedArray, shape: Shape) -> Column:
     if not shape:
         return Column(_numbers(array))
     if shape[0] is not None:
-        return Column(_numbers(_flat(array)).reshape(-1, *_sizes(shape)))
+        return Column(_numbers(_flat(array)).reshape(-1, *sizes(shape)))
     lengths = pc.list_value_length(array).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Column(_numbers(_flat(array)).reshape(-1, *_sizes(shape[1:])), offsets)
-
-
-def _sizes(shape: Shape) -> tuple[int, ...]:
-    return tuple(size for size in shape if size is not None)
+    return Column(_numbers(_flat(array)).reshape(-1, *sizes(shape[1:])), offsets)
 
 
 def _flat(array: pa.Array) -> pa.Array:
@@ -114,26 +108,3 @@ def _flat(array: pa.Array) -> pa.Array:
 
 def _numbers(array: pa.Array) -> NDArray[Any]:
     return np.asarray(array.to_numpy(zero_copy_only=False))
-
-
-def fits(kind: pa.DataType, shape: Shape) -> bool:
-    """Whether an Arrow type holds rows of a shape: numbers, in lists of fixed size, or in lists where it has None."""
-    if not shape:
-        return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
-    if shape[0] is None:
-        return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and fits(kind.value_type, shape[1:])
-    if not pa.types.is_fixed_size_list(kind):
-        return False
-    size = prod(_sizes(shape))
-    return bool(kind.list_size == size and fits(kind.value_type, ())) or (
-        kind.list_size == shape[0] and fits(kind.value_type, shape[1:])
-    )
-
-
-def words(shape: Shape) -> str:
-    """What a column of a shape must hold, for a message."""
-    if not shape:
-        return "numbers"
-    if shape[0] is None:
-        return f"lists of {words(shape[1:])}" if len(shape) > 1 else "lists of numbers"
-    return f"lists of {prod(_sizes(shape))} numbers each (a fixed-size list)"

@@ -8,7 +8,8 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from raise_hpo.data.columns import Column, Shape, from_arrow
+from raise_hpo.data.columns import Column, from_arrow
+from raise_hpo.data.shapes import Shape
 from raise_hpo.data.sources import ParquetSource
 from raise_hpo.errors import UserError
 

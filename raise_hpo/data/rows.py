@@ -7,11 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from raise_hpo.data.columns import Shape
 from raise_hpo.data.copies import node_copy
 from raise_hpo.data.locations import Source
 from raise_hpo.data.mapped import MappedRows, load_columns, read_columns, write_columns
 from raise_hpo.data.row_groups import RowGroups, row_groups
+from raise_hpo.data.shapes import Shape
 from raise_hpo.data.sources import check_columns, find_parquet
 from raise_hpo.data.streamed import StreamedRows
 from raise_hpo.errors import UserError

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow.parquet as pq
 
-from raise_hpo.data.columns import Shape, fits, words
 from raise_hpo.data.footers import digest_of, footer_of
 from raise_hpo.data.locations import AT_ONCE, Location, Source, locate, readable
+from raise_hpo.data.shapes import Shape, fits, words
 from raise_hpo.errors import UserError, nearest
 
 __all__ = ["ParquetSource", "Source", "check_columns", "find_parquet"]
