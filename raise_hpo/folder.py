@@ -117,6 +117,11 @@ class StudyFolder:
         return self.journal.is_file() and self.journal.stat().st_size > 0
 
     @property
+    def is_there(self) -> bool:
+        """Whether a driver has begun it, or it was submitted to a batch system."""
+        return self.begun or self.jobs.is_dir()
+
+    @property
     def lock(self) -> Path:
         """Held by the driver; says where it runs."""
         return self.path / "driver.lock"
@@ -197,7 +202,7 @@ def studies_root() -> Path:
 def all_studies(root: Path | None = None) -> list[StudyFolder]:
     """Every study below the root that was begun or submitted, the most recently changed last."""
     folders = [StudyFolder(path) for path in (root or studies_root()).glob("*")]
-    return sorted((folder for folder in folders if folder.begun or folder.jobs.is_dir()), key=_last_change)
+    return sorted((folder for folder in folders if folder.is_there), key=_last_change)
 
 
 def _last_change(folder: StudyFolder) -> float:

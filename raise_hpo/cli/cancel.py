@@ -9,7 +9,9 @@ import typer
 
 
 def cancel(
-    study: Annotated[str, typer.Argument(help="A study's name or folder, or the number of one of its jobs.")],
+    study: Annotated[
+        str, typer.Argument(help="The name or folder of a study or a training, or the number of one of its jobs.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Cancel all jobs of a study, queued and running; it stays resumable from its last checkpoints."""
@@ -26,6 +28,6 @@ def cancel(
         )
     slurm.cancel(live)
     if json:
-        print(dumps({"study": folder.name, "cancelled": live}))
+        print(dumps({folder.kind: folder.name, "cancelled": live}))
     else:
         print(f"cancelled job {', '.join(live)}; go on with 'raise-hpo submit {folder.name}'")

@@ -1,4 +1,4 @@
-"""``raise-hpo submit``: run a study on a cluster."""
+"""``raise-hpo submit``: run a study or a training on a cluster."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from raise_hpo.cli.job_options import Account, Cpus, Gpus, Memory, Partition, Qos, SiteName, hours_of
+from raise_hpo.cli.train_options import Epochs, Patience, Seed, Workers, plan_of
+from raise_hpo.errors import UserError
 
 
 class DashboardPlace(StrEnum):
@@ -22,17 +24,29 @@ class DashboardPlace(StrEnum):
 
 
 def submit(
-    study: Annotated[str, typer.Argument(help="A study file, a trainable's name, or a study to go on with.")],
+    study: Annotated[
+        str, typer.Argument(help="A study file, a trainable's name, or a study or training to go on with.")
+    ],
     site: SiteName = "generic",
     nodes: Annotated[int, typer.Option(min=1, help="Nodes of the job.")] = 1,
     time: Annotated[
         str | None, typer.Option(metavar="HH:MM:SS", help="Wall time of a job; the site's longest if not given.")
     ] = None,
-    chain: Annotated[int, typer.Option(min=1, help="Jobs one after another, each going on with the study.")] = 1,
+    chain: Annotated[
+        int, typer.Option(min=1, help="Jobs one after another, each going on where the last one stopped.")
+    ] = 1,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; numbered if not given.")] = None,
+    train: Annotated[
+        str | None,
+        typer.Option(metavar="CONFIG", help="Not the study, but a training of best, default, a trial or a YAML file."),
+    ] = None,
+    workers: Workers = None,
+    epochs: Epochs = None,
+    patience: Patience = None,
+    seed: Seed = None,
     account: Account = None,
     partition: Partition = None,
     qos: Qos = None,
@@ -61,6 +75,11 @@ def submit(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Submit a study to a Slurm cluster, where it outlives wall times and the loss of nodes, or to a Ray cluster."""
+    _check_options(
+        train,
+        {"--workers": workers, "--epochs": epochs, "--patience": patience, "--seed": seed},
+        {"--name": name, "--slots": slots, "--to": to},
+    )
     if to is not None:
         from raise_hpo.cli.submit_to import submit_to
 
@@ -68,8 +87,9 @@ def submit(
         return
     from raise_hpo.cluster.script import JobRequest, script_file
     from raise_hpo.cluster.site import load_site
-    from raise_hpo.cluster.submit import check_is_known, discard, prepare, warning
+    from raise_hpo.cluster.submit import check_is_known, discard, prepare, prepare_training, warning
     from raise_hpo.cluster.submit import submit as submit_jobs
+    from raise_hpo.train.training import Training
 
     profile = load_site(site)
     check_is_known(study)
@@ -80,18 +100,30 @@ def submit(
     )  # fmt: skip
     if (doubt := warning(profile)) is not None:
         print(f"raise-hpo: {doubt}", file=sys.stderr)
-    folder = prepare(study, profile, request, set_ or [], name)
+    if train is None:
+        folder = prepare(study, profile, request, set_ or [], name)
+    else:
+        plan = plan_of(study, train, set_ or [], workers, epochs, patience, seed, "--train")
+        folder = prepare_training(Training(plan), profile, request)
     if dry_run:
         print(script_file(folder).read_text(), end="")
         discard(folder)
         return
     submitted = submit_jobs(folder, profile, request, chain)
     if json:
-        print(dumps({"study": folder.name, "folder": str(folder.path.resolve()), **vars(submitted)}))
+        print(dumps({folder.kind: folder.name, "folder": str(folder.path.resolve()), **vars(submitted)}))
         return
     jobs = f"job {submitted.jobs[0]}" if chain == 1 else f"jobs {', '.join(submitted.jobs)} one after another"
-    print(f"study {folder.name}: {jobs} on {nodes} node(s) of {profile.title}")
+    print(f"{folder.kind} {folder.name}: {jobs} on {nodes} node(s) of {profile.title}")
     print(f"  script  {submitted.script}")
     print(f"  output  {folder.jobs.resolve()}/job-{submitted.jobs[0]}.out")
     print(f"  follow  raise-hpo status {folder.name}, raise-hpo log -f {folder.name}")
     print(f"  end     raise-hpo stop {folder.name} (resumable), raise-hpo cancel {folder.name}")
+
+
+def _check_options(train: str | None, of_trainings: dict[str, object], of_studies: dict[str, object]) -> None:
+    """Refuse options that mean nothing for what is submitted."""
+    wrong = of_trainings if train is None else of_studies
+    if given := [option for option, value in wrong.items() if value is not None]:
+        what = "belongs to a training: give --train, too" if train is None else "does not go with --train"
+        raise UserError(f"{given[0]} {what}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raise_hpo.cli.train_options import Epochs, Patience, Seed, Workers, plan_of
+
 if TYPE_CHECKING:
     from raise_hpo.train.training import Training
 
@@ -23,16 +25,10 @@ def train(
     config: Annotated[
         str, typer.Option(help="best of the study's last run, default, a trial's number, or a YAML file.")
     ] = "best",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Data-parallel workers; as the study file has it if not given.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs at most; the study's max_epochs if not given.")
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many epochs without a better value; never if not given.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed; the study's if not given.")] = None,
+    workers: Workers = None,
+    epochs: Epochs = None,
+    patience: Patience = None,
+    seed: Seed = None,
     set_: Annotated[
         Repeated, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file.")
     ] = None,
@@ -47,15 +43,12 @@ def train(
     """Train one configuration for long, on many nodes; the same command goes on with a training that broke off."""
     from rich.console import Console
 
-    from raise_hpo.train.choose import choose
-    from raise_hpo.train.plan import Plan
     from raise_hpo.train.training import Training
     from raise_hpo.train.words import EpochLines
 
-    choice = choose(study, config, [*(set_ or []), *(f"data.{each}" for each in data or [])])
-    most = epochs or choice.study.max_epochs
-    plan = Plan(choice, most, workers or choice.study.resources.starting_workers, seed, patience)
-    lines = EpochLines(Console(soft_wrap=True), most)
+    overrides = [*(set_ or []), *(f"data.{each}" for each in data or [])]
+    plan = plan_of(study, config, overrides, workers, epochs, patience, seed)
+    lines = EpochLines(Console(soft_wrap=True), plan.epochs)
     training = Training(plan, fresh, lines) if not json else Training(plan, fresh)
     run_training(training, json)
 

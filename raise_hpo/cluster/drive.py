@@ -1,7 +1,7 @@
-"""The study's driver inside a batch job: ``python -m raise_hpo.cluster.drive``, run by ``slurm/ray_cluster.sh``.
+"""The driver of a job's study or training: ``python -m raise_hpo.cluster.drive``, run by ``slurm/ray_cluster.sh``.
 
-It waits until the job's nodes have joined and no other job drives the study, runs it, and pauses it when the batch
-script says that the job is about to end: running trials end their epoch and are checkpointed, or are left at their last
+It waits until the job's nodes have joined and no other job drives the same, runs it, and pauses it when the batch
+script says that the job is about to end: what is trained ends its epoch and is checkpointed, or is left at its last
 checkpoint if the time does not suffice.
 """
 
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from raise_hpo.cluster.exits import FINISHED, INTERRUPTED, NO_BEST, NODES_MISSING, PAUSED, STOPPED, WRONG_INPUT
 from raise_hpo.cluster.hosted import stop_hosted, wait_for_hosted
@@ -22,6 +23,7 @@ from raise_hpo.drive.cluster import AttachedRay, wait_for_nodes
 from raise_hpo.errors import UserError
 from raise_hpo.history import History
 from raise_hpo.session import Session
+from raise_hpo.train.folder import TrainingFolder
 
 _TIME_TO_CLOSE = 60.0
 _LOOK_SECONDS = 0.5
@@ -49,18 +51,19 @@ class JobRay(AttachedRay):
         super().__init__(endpoint.address, Path(endpoint.folder))
         self.setting = setting
         self.expected = expected
+        self.missing: list[str] = []
 
     def __enter__(self) -> JobRay:
         super().__enter__()
         began = time.monotonic()
         try:
-            missing = wait_for_nodes(self.expected, self.setting.join_seconds)
-            if missing:
-                self._report(missing)
+            self.missing = wait_for_nodes(self.expected, self.setting.join_seconds)
+            if self.missing:
+                self._report(self.missing)
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        joined = len(self.expected) - len(missing)
+        joined = len(self.expected) - len(self.missing)
         say(f"{joined} of {len(self.expected)} nodes are up after {time.monotonic() - began:.0f} s")
         return self
 
@@ -71,7 +74,16 @@ class JobRay(AttachedRay):
         )
         if self.setting.require_all:
             raise NodesMissing(f"{words}; all nodes are required")
-        say(f"{words}; the study starts on the others")
+        say(f"{words}; the {self.setting.study.kind} starts on the others")
+
+
+class Pausable(Protocol):
+    """A session of a study or a training."""
+
+    driving: bool
+
+    def request_stop(self, why: str) -> None:
+        """Stop after the running epochs."""
 
 
 class Pause:
@@ -86,7 +98,7 @@ class Pause:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._why = f"paused: job {setting.job} is about to end"
-        self._session: Session | None = None
+        self._session: Pausable | None = None
         threading.Thread(target=self._wait, daemon=True).start()
 
     @property
@@ -94,7 +106,7 @@ class Pause:
         """Whether the job is about to end."""
         return self._setting.run.pause.exists()
 
-    def watch(self, session: Session) -> None:
+    def watch(self, session: Pausable) -> None:
         """Pause this session from now on."""
         self._session = session
         if self.asked:
@@ -103,7 +115,7 @@ class Pause:
     def _wait(self) -> None:
         while not self.asked:
             time.sleep(_LOOK_SECONDS)
-        say("the job is about to end: running trials finish their epoch and the study pauses")
+        say(f"the job is about to end: running epochs are finished and the {self._setting.study.kind} pauses")
         if self._session is not None:
             self._session.request_stop(self._why)
         stop_hosted(self._setting)
@@ -115,14 +127,16 @@ class Pause:
 
 
 def drive(setting: Setting, expected: list[str], pause: Pause) -> int:
-    """Run the study until it is over or paused; the exit code.
+    """Run the study or training until it is over or paused; the exit code.
 
     Raises:
-        UserError: The study cannot be run; one sentence says why.
+        UserError: It cannot be run; one sentence says why.
     """
     _wait_for_other_drivers(setting, lambda: pause.asked)
     if pause.asked:
         return PAUSED
+    if isinstance(setting.study, TrainingFolder):
+        return _train(setting, setting.study, expected, pause)
     if setting.study.begun and (history := setting.study.history()).state == "finished":
         say(f"study {setting.study.name} is finished: {history.why}")
         return FINISHED
@@ -152,12 +166,41 @@ def _exit_code(history: History, paused: bool) -> int:
     return PAUSED if paused else STOPPED
 
 
+def _train(setting: Setting, folder: TrainingFolder, expected: list[str], pause: Pause) -> int:
+    from rich.console import Console
+
+    from raise_hpo.train.plan import kept_plan
+    from raise_hpo.train.training import AlreadyFinished, TooFewPlaces, Training
+    from raise_hpo.train.words import EpochLines
+
+    ray = JobRay(setting, expected)
+    try:
+        training = Training.take_up(folder, EpochLines(Console(soft_wrap=True), kept_plan(folder).epochs), ray)
+        pause.watch(training)
+        state = training.run().state
+    except AlreadyFinished as error:
+        say(str(error))
+        return FINISHED
+    except TooFewPlaces as error:
+        if ray.missing:
+            # The next job may have all its nodes.
+            raise NodesMissing(str(error)) from None
+        raise
+    except KeyboardInterrupt:
+        return PAUSED if pause.asked else INTERRUPTED
+    wait_for_hosted(setting, lambda: pause.asked)
+    return {"finished": FINISHED, "failed": NO_BEST}.get(state, PAUSED if pause.asked else STOPPED)
+
+
 def _wait_for_other_drivers(setting: Setting, ended: Callable[[], bool]) -> None:
     """Two jobs of a chain may run at once; the second waits until the first has let go of the study."""
     told = False
     while not ended() and (driver := setting.study.driver()) is not None:
         if not told:
-            say(f"study {setting.study.name} is run by process {driver.get('pid')} on {driver.get('host')}: waiting")
+            say(
+                f"{setting.study.kind} {setting.study.name} is run by process {driver.get('pid')} on "
+                f"{driver.get('host')}: waiting"
+            )
             told = True
         time.sleep(1.0)
 

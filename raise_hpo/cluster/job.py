@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raise_hpo.folder import StudyFolder
+from raise_hpo.train.folder import folder_at
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Setting:
     """What the batch script exported for the processes of its job.
 
     Attributes:
-        study: The study's folder.
+        study: The folder of the study, or of the training.
         run: The folder of this cluster.
         job: The job's number.
         require_all: Whether to give up if a node does not join.
@@ -140,7 +141,7 @@ class Setting:
         env = os.environ if environment is None else environment
         slots = env.get("RAISE_HPO_SLOTS")
         return cls(
-            study=StudyFolder(Path(env["RAISE_HPO_STUDY"])),
+            study=folder_at(Path(env["RAISE_HPO_STUDY"])),
             run=RunFiles(Path(env["RAISE_HPO_RUN"])),
             job=env["SLURM_JOB_ID"],
             require_all=env.get("RAISE_HPO_REQUIRE_ALL") == "1",

@@ -11,17 +11,18 @@ from raise_hpo.cluster.job import Endpoint, RunFiles, all_jobs, read_endpoint, s
 from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder, all_studies, studies_root
 from raise_hpo.history import History
+from raise_hpo.train.folder import all_trainings
 
 _LATEST = 8
 
 
 def find_by_job(job: str) -> StudyFolder:
-    """The study that a job was submitted for.
+    """The study or training that a job was submitted for.
 
     Raises:
         UserError: No study here has that job.
     """
-    for study in all_studies():
+    for study in (*all_studies(), *all_trainings()):
         if job in all_jobs(study):
             return study
     raise UserError(f"no study in {studies_root()}/ has a job {job}; see 'raise-hpo list'")
@@ -104,5 +105,5 @@ def running_cluster(study: StudyFolder, job: str | None = None) -> tuple[RunFile
         endpoint = read_endpoint(run)
         if endpoint is not None and run.token.exists():
             return run, endpoint
-    told = f"job {job}" if job else f"study {study.name}"
+    told = f"job {job}" if job else f"{study.kind} {study.name}"
     raise UserError(f"{told} has no Ray cluster now; see 'raise-hpo status {job or study.name}'")

@@ -1,4 +1,4 @@
-"""The batch script of a study: ``slurm/study.sbatch`` filled in for a site."""
+"""The batch script of a study or a training: ``slurm/study.sbatch`` filled in for a site."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def render(study: StudyFolder, site: Site, request: JobRequest, runner: str = "r
     """The batch script.
 
     Args:
-        study: The study's folder, on a file system that all nodes share.
+        study: The folder of the study or training, on a file system that all nodes share.
         site: The cluster.
         request: What the user wants.
         runner: Which of our scripts it runs in the end.
@@ -82,8 +82,9 @@ def render(study: StudyFolder, site: Site, request: JobRequest, runner: str = "r
     template = environment.from_string((slurm / "study.sbatch").read_text())
     exports = {**_EXPORTS, **({} if site.internet else _OFFLINE), **site.env}
     return template.render(
-        study=study.name, site=site, version=version("raise-hpo"), directives=directives(study, site, request),
-        exports=exports, settings=_settings(study, site, request), runner=str(slurm / runner),
+        kind=study.kind, study=study.name, site=site, version=version("raise-hpo"),
+        directives=directives(study, site, request), exports=exports, settings=_settings(study, site, request),
+        runner=str(slurm / runner),
     )  # fmt: skip
 
 

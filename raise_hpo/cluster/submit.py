@@ -1,4 +1,4 @@
-"""Submitting a study to a site: everything that can be checked on a login node, then the jobs of a chain."""
+"""Submitting a study or training to a site: what can be checked on a login node first, then the jobs of a chain."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Sequence
+from typing import TypeVar
 
 from raise_hpo.cluster import slurm
 from raise_hpo.cluster.job import Submitted, all_jobs, note_submission
@@ -18,6 +19,10 @@ from raise_hpo.folder import StudyFolder, known_study, studies_root
 from raise_hpo.names import study_file
 from raise_hpo.session import Session
 from raise_hpo.study import StudySpec, load_study_file
+from raise_hpo.train.folder import TrainingFolder, find_training
+from raise_hpo.train.training import Training
+
+Folder = TypeVar("Folder", bound=StudyFolder)
 
 
 def warning(site: Site) -> str | None:
@@ -78,7 +83,7 @@ def prepare(
     """The folder of a new study, or of one that exists already, with its batch script in it.
 
     Args:
-        reference: A study file, a trainable's name, or the name of a study that was begun before.
+        reference: A study file, a trainable's name, or the name of a study or a training that was begun before.
         site: The cluster.
         request: What each job asks for.
         overrides: ``KEY=VALUE`` for the study file of a new study.
@@ -87,16 +92,37 @@ def prepare(
     Raises:
         UserError: Something is wrong with the study or the request, or a job of the study is queued already.
     """
-    existing = known_study(reference)
+    existing = _known(reference)
     if existing is None:
         spec = load_study_file(reference, list(overrides))
         check(spec, site, request)
-        study = Session.prepare(spec, name)
-    else:
-        _check_free(existing, overrides, name)
-        check(StudySpec.model_validate(_settings_of(existing)), site, request)
-        study = existing
-        study.jobs.mkdir(exist_ok=True)
+        return _with_script(Session.prepare(spec, name), site, request)
+    if overrides or name:
+        raise UserError(
+            f"{existing.kind} {existing.name} exists: it goes on with its own settings, without --set and --name"
+        )
+    if isinstance(existing, TrainingFolder):
+        return prepare_training(Training.take_up(existing), site, request)
+    _check_unfinished(existing)
+    _check_not_queued(existing)
+    check(StudySpec.model_validate(_settings_of(existing)), site, request)
+    existing.jobs.mkdir(exist_ok=True)
+    return _with_script(existing, site, request)
+
+
+def prepare_training(training: Training, site: Site, request: JobRequest) -> TrainingFolder:
+    """The folder of a training, new or not, with its plan and its batch script in it.
+
+    Raises:
+        UserError: The site cannot serve it, or a job of the training is queued already.
+    """
+    if training.found is not None:
+        _check_not_queued(training.found)
+    check(training.study, site, request)
+    return _with_script(training.prepare(), site, request)
+
+
+def _with_script(study: Folder, site: Site, request: JobRequest) -> Folder:
     try:
         script_file(study).write_text(render(study, site, request))
         script_file(study).chmod(0o755)
@@ -110,17 +136,18 @@ def _settings_of(study: StudyFolder) -> dict[str, object]:
     return study.history().study if study.begun else load_study_file(str(study.study_file)).resolved()
 
 
-def _check_free(study: StudyFolder, overrides: Sequence[str], name: str | None) -> None:
-    if overrides or name:
-        raise UserError(f"study {study.name} exists: it goes on with its own settings, without --set and --name")
+def _check_unfinished(study: StudyFolder) -> None:
     if study.begun and (history := study.history()).state == "finished":
         raise UserError(f"study {study.name} is finished ({history.why}); see it with 'raise-hpo report {study.name}'")
+
+
+def _check_not_queued(study: StudyFolder) -> None:
     for job in all_jobs(study):
         state = slurm.state_of(job)
         if not state.ended:
             raise UserError(
-                f"job {job} of study {study.name} is {state.state.lower()} already; see it with 'raise-hpo status "
-                f"{study.name}', end it with 'raise-hpo cancel {study.name}'"
+                f"job {job} of {study.kind} {study.name} is {state.state.lower()} already; see it with "
+                f"'raise-hpo status {study.name}', end it with 'raise-hpo cancel {study.name}'"
             )
 
 
@@ -151,13 +178,18 @@ def discard(study: StudyFolder) -> None:
         shutil.rmtree(study.path, ignore_errors=True)
 
 
+def _known(reference: str) -> StudyFolder | None:
+    """The study or the training of this name or folder; None if there is none."""
+    return find_training(reference) or known_study(reference)
+
+
 def check_is_known(reference: str) -> None:
     """Refuse what is neither a study file, nor a trainable, nor a study, in one sentence that names them all.
 
     Raises:
         UserError: It is none of them.
     """
-    if known_study(reference) is not None:
+    if _known(reference) is not None:
         return
     try:
         study_file(reference)

@@ -45,13 +45,14 @@ class Choice:
         return self.run.path if self.run else studies_root() / self.study.name
 
 
-def choose(reference: str | None, wanted: str, overrides: Sequence[str]) -> Choice:
+def choose(reference: str | None, wanted: str, overrides: Sequence[str], option: str = "--config") -> Choice:
     """Find the study and the configuration.
 
     Args:
         reference: A study's name or folder, a study file, or a trainable's name; the most recent study if None.
         wanted: ``best``, ``default``, a trial's number, or a YAML file that holds a configuration.
         overrides: As for ``raise-hpo tune --set``.
+        option: The option that `wanted` was given by, for messages.
 
     Raises:
         UserError: There is no such study or configuration, or the trainable or its data cannot be used.
@@ -63,13 +64,13 @@ def choose(reference: str | None, wanted: str, overrides: Sequence[str]) -> Choi
     history = run.history() if run else History()
     trainable = checked_trainable(study, None)
     if wanted == "best" or wanted.isdecimal():
-        trial = _trial(wanted, reference, run, history)
+        trial = _trial(wanted, option, reference, run, history)
         return Choice(study, dict(trial.config), f"trial {trial.number} of {history.name}", run, trial.number, history)
     if wanted == "default":
         default = history.default()
         config = default_config(study, trainable) or {}
         return Choice(study, config, "the default configuration", run, default.number if default else None, history)
-    return Choice(study, _from_file(wanted, trainable), wanted, run, None, history)
+    return Choice(study, _from_file(wanted, option, trainable), wanted, run, None, history)
 
 
 def _run_named(reference: str | None) -> StudyFolder | None:
@@ -101,26 +102,26 @@ def _last_run(study: StudySpec) -> StudyFolder | None:
     return None
 
 
-def _trial(wanted: str, reference: str | None, run: StudyFolder | None, history: History) -> Trial:
+def _trial(wanted: str, option: str, reference: str | None, run: StudyFolder | None, history: History) -> Trial:
     if run is None:
         raise UserError(
-            f"--config {wanted}: there is no run of {reference} in {studies_root()}/; start one by "
-            f"'raise-hpo tune {reference}', or give --config default or a YAML file"
+            f"{option} {wanted}: there is no run of {reference} in {studies_root()}/; start one by "
+            f"'raise-hpo tune {reference}', or give {option} default or a YAML file"
         )
     if wanted == "best":
         if (best := history.best()) is None:
-            raise UserError(f"--config best: no trial of study {run.name} has reported a value yet")
+            raise UserError(f"{option} best: no trial of study {run.name} has reported a value yet")
         return best
     if int(wanted) >= len(history.trials):
-        raise UserError(f"--config {wanted}: study {run.name} has {len(history.trials)} trials, numbered from 0")
+        raise UserError(f"{option} {wanted}: study {run.name} has {len(history.trials)} trials, numbered from 0")
     return history.trials[int(wanted)]
 
 
-def _from_file(wanted: str, trainable: type) -> Config:
+def _from_file(wanted: str, option: str, trainable: type) -> Config:
     path = user_path(wanted)
     if not path.is_file():
         words = ["best", "default"]
-        raise UserError(f"--config {wanted}: is neither a file nor a trial's number; {nearest(wanted, words)}")
+        raise UserError(f"{option} {wanted}: is neither a file nor a trial's number; {nearest(wanted, words)}")
     config: dict[str, Any] = flatten(load_yaml(path).data)
     known = flatten(dict(getattr(trainable, "defaults", {})))
     for key in config:

@@ -62,10 +62,10 @@ class TrainingFolder(StudyFolder):
 
 
 def trainings_of(home: Path) -> list[TrainingFolder]:
-    """The trainings in a study's folder that were begun, in the order of their numbers."""
+    """The trainings in a study's folder that were begun or submitted, in the order of their numbers."""
     numbered = {int(match[1]): path for path in (home / TRAININGS).glob("*") if (match := _NAME.fullmatch(path.name))}
     folders = [TrainingFolder(numbered[number]) for number in sorted(numbered)]
-    return [folder for folder in folders if folder.begun]
+    return [folder for folder in folders if folder.is_there]
 
 
 def new_training_folder(home: Path) -> TrainingFolder:
@@ -89,6 +89,12 @@ def all_trainings() -> list[TrainingFolder]:
     return [training for home in homes for training in trainings_of(home)]
 
 
+def folder_at(path: Path) -> StudyFolder:
+    """The folder of a study or a training at this place."""
+    is_training = path.parent.name == TRAININGS and _NAME.fullmatch(path.name)
+    return TrainingFolder(path) if is_training else StudyFolder(path)
+
+
 def find_training(reference: str) -> TrainingFolder | None:
     """The training of this name (``mlpf-1/training-2``) or folder; None if a reference has not that form.
 
@@ -99,7 +105,7 @@ def find_training(reference: str) -> TrainingFolder | None:
     if not _NAME.fullmatch(path.name):
         return None
     for place in (path.absolute(), studies_root() / path.parent / TRAININGS / path.name):
-        if place.parent.name == TRAININGS and (found := TrainingFolder(place)).begun:
+        if isinstance(found := folder_at(place), TrainingFolder) and found.is_there:
             return found
     # A study may have a name of this form.
     if known_study(reference) or StudyFolder(path).begun:

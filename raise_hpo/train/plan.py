@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from raise_hpo.decide import versions
 from raise_hpo.errors import UserError
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import History
-from raise_hpo.journal import Event
+from raise_hpo.journal import Event, iterate
 from raise_hpo.study import StudySpec
 from raise_hpo.track import tracking_uri
 from raise_hpo.train.choose import Choice
@@ -89,3 +90,10 @@ def kept_plan(folder: TrainingFolder) -> Plan:
     study = StudySpec.model_validate(told["study"])
     choice = Choice(study, told["config"], told["source"], run, told["trial"], History())
     return Plan(choice, **{name: told[name] for name in _LIMITS})
+
+
+def first_events(folder: TrainingFolder) -> list[Event]:
+    """What a training's journal begins with, or will begin with where it was submitted and not begun yet."""
+    if folder.begun:
+        return list(islice(iterate(folder.journal), 2))
+    return kept_plan(folder).first_events(folder.name)

@@ -143,7 +143,9 @@ class Record:
         """State and reason of an end here."""
         if (why := self.progress.over(self.order.epochs, self.order.patience)) is not None:
             return "finished", why
-        return ("stopped", "stopped on request") if self.folder.stop_request.exists() else None
+        if not self.folder.stop_request.exists():
+            return None
+        return "stopped", self.folder.stop_request.read_text().strip() or "stopped on request"
 
     def _end(self, state: str, why: str, failure: str | None = None) -> None:
         self._ended = True

@@ -23,7 +23,7 @@ from raise_hpo.track import Tracker, tracking_uri
 from raise_hpo.train.folder import TrainingFolder, new_training_folder, trainings_of
 from raise_hpo.train.follow import Follower
 from raise_hpo.train.order import TrainingOrder
-from raise_hpo.train.plan import Plan, kept_plan
+from raise_hpo.train.plan import Plan, first_events, kept_plan
 from raise_hpo.train.progress import progress_of
 from raise_hpo.trial.record import write_whole
 from raise_hpo.trial.spec import TrialSpec
@@ -40,6 +40,14 @@ _IDENTITY = ("trainable", "config", "data", "objective", "seed")
 View = Callable[[Event, History], None]
 
 
+class AlreadyFinished(UserError):
+    """All that was asked of a training is done."""
+
+
+class TooFewPlaces(UserError):
+    """The cluster cannot run all workers at once."""
+
+
 class Training:
     """Trains one configuration to its end; take the same plan again to go on with one that broke off.
 
@@ -50,8 +58,12 @@ class Training:
         ray: The Ray to run on; the one at hand if None.
         folder: The training to go on with; if None, the latest of the same configuration, data and seed, or a new one.
 
+    Attributes:
+        found: The training that is gone on with; None for a new one.
+        driving: Whether workers train, or are about to.
+
     Raises:
-        UserError: The same training is finished already.
+        AlreadyFinished: The same training is finished already.
     """
 
     def __init__(
@@ -63,10 +75,12 @@ class Training:
         self.view = view
         self.ray = ray
         self.history = History()
+        self.driving = False
+        self._stop_asked: str | None = None
         self._events: list[Event] = []
-        self._found = folder or (None if fresh else self._same())
-        if self._found is not None:
-            self._refuse_done(self._found)
+        self.found = folder or (None if fresh else self._same())
+        if self.found is not None:
+            self._refuse_done(self.found)
 
     @classmethod
     def take_up(
@@ -75,7 +89,8 @@ class Training:
         """A training that broke off or was stopped, by the plan that its folder keeps.
 
         Raises:
-            UserError: All of that plan is done, or there is none, or the trainable or its data cannot be used.
+            AlreadyFinished: All of that plan is done.
+            UserError: There is no plan, or the trainable or its data cannot be used.
         """
         plan = kept_plan(folder)
         checked_trainable(plan.choice.study, None)
@@ -85,17 +100,30 @@ class Training:
         """The latest training of the same configuration, data and seed."""
         mine = _identity(self.plan.first_events(""))
         trainings = reversed(trainings_of(self.plan.choice.home))
-        return next((folder for folder in trainings if _identity(read(folder.journal)) == mine), None)
+        return next((folder for folder in trainings if _identity(first_events(folder)) == mine), None)
 
     def _refuse_done(self, folder: TrainingFolder) -> None:
         history = folder.history()
         if history.state != "finished":
             return
         if (why := progress_of(history).over(self.plan.epochs, self.plan.patience)) is not None:
-            raise UserError(
+            raise AlreadyFinished(
                 f"training {folder.name} of the same configuration is finished ({why}); give more --epochs to go on "
                 "with it, or --fresh to train anew"
             )
+
+    def prepare(self) -> TrainingFolder:
+        """The training's folder with the plan in it, to be begun or gone on with later, by `take_up`."""
+        folder = self.found or new_training_folder(self.plan.choice.home)
+        folder.jobs.mkdir(exist_ok=True)
+        self.plan.keep(folder)
+        return folder
+
+    def request_stop(self, why: str) -> None:
+        """Stop after the running epoch, with a checkpoint; from a signal handler or another thread."""
+        self._stop_asked = why
+        with suppress(OSError, AttributeError):
+            self.folder.stop_request.write_text(why)
 
     def run(self) -> History:
         """Run to the end, or until a stop or an interrupt; the history then. To be taken up again after either.
@@ -104,7 +132,7 @@ class Training:
             UserError: Another driver is at work, the cluster is too small, or the folder cannot be written.
             KeyboardInterrupt: Interrupted; the journal says so.
         """
-        self.folder = self._found or new_training_folder(self.plan.choice.home)
+        self.folder = self.found or new_training_folder(self.plan.choice.home)
         lock = DriverLock(self.folder)
         try:
             with Journal(self.folder.journal) as journal:
@@ -113,7 +141,7 @@ class Training:
                     self.plan.keep(self.folder)
                     return self._run()
                 finally:
-                    if journal.seq == 0:
+                    if journal.seq == 0 and not self.folder.jobs.is_dir():
                         shutil.rmtree(self.folder.path, ignore_errors=True)
         finally:
             lock.release()
@@ -124,6 +152,8 @@ class Training:
             self.history.apply(event)
         self._events = list(before)
         self.folder.stop_request.unlink(missing_ok=True)
+        if self._stop_asked:
+            self.request_stop(self._stop_asked)
         tracker = Tracker(self.folder, tracking_uri(self.folder, self.study.tracking.mlflow))
         try:
             self._drive(bool(before), tracker)
@@ -138,7 +168,8 @@ class Training:
         finally:
             with suppress(OSError):
                 self._leave_in_order()
-            tracker.finish(_TRACKER_SECONDS_IN_HASTE if self.history.state == "interrupted" else _TRACKER_SECONDS)
+            hasty = self.history.state == "interrupted" or self._stop_asked is not None
+            tracker.finish(_TRACKER_SECONDS_IN_HASTE if hasty else _TRACKER_SECONDS)
         return self.history
 
     def _drive(self, again: bool, tracker: Tracker) -> None:
@@ -153,7 +184,11 @@ class Training:
             follower.ended = None
             write_whole(self.folder.session, str(len(self.history.sessions)).encode())
             tracker.start()
-            self._train(follower)
+            self.driving = True
+            try:
+                self._train(follower)
+            finally:
+                self.driving = False
             self._follow(follower)
             self._end(follower)
             self._draw()
@@ -181,7 +216,7 @@ class Training:
         resources = self.study.resources
         found = find_capacity(self.plan.workers, resources.cpus, resources.gpus)
         if found.slots < 1:
-            raise UserError(
+            raise TooFewPlaces(
                 f"--workers {self.plan.workers}: the cluster has places for {found.places} worker(s) of "
                 f"{resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s)"
             )

@@ -14,10 +14,11 @@ from rich.text import Text
 
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import History
-from raise_hpo.journal import Event, iterate
+from raise_hpo.journal import Event
 from raise_hpo.report.drawn import drawn_of
 from raise_hpo.report.words import counted, duration, gain_words, number
 from raise_hpo.train.folder import TrainingFolder
+from raise_hpo.train.plan import first_events
 from raise_hpo.train.progress import Progress, progress_of
 from raise_hpo.yaml_source import dump_yaml
 
@@ -99,20 +100,23 @@ def training_summary(folder: TrainingFolder) -> dict[str, Any]:
     default configuration of the study's run, each with its last value and with what the training gained over it, as a
     share of it, positive is better.
     """
-    history = folder.history()
+    beginning = first_events(folder)
+    history = folder.history() if folder.begun else History(beginning)
     progress = progress_of(history)
     best = None
     if progress.best is not None:
         best = {"epoch": progress.best, "value": progress.values[progress.best]}
-    training = _training(folder)
-    state = history.state
-    if state == "running" and folder.driver() is None:
-        state = "interrupted"
+    training = beginning[0]["training"]
+    state, why = history.state, history.why
+    if not folder.begun:
+        state, why = "submitted", "no job has begun it yet"
+    elif state == "running" and folder.driver() is None:
+        state, why = "interrupted", "the driver ended without a word"
     checkpoint, drawn = folder.best / "checkpoint.pt", drawn_of(folder, history)
     return {
         "training": history.name,
         "state": state,
-        "why": history.why,
+        "why": why,
         "folder": str(folder.path.resolve()),
         "metric": history.metric,
         "mode": history.mode,
@@ -127,11 +131,6 @@ def training_summary(folder: TrainingFolder) -> dict[str, Any]:
         "figures_failure": drawn.failure or None,
         "log": str(folder.log.resolve()),
     }
-
-
-def _training(folder: TrainingFolder) -> dict[str, Any]:
-    first: dict[str, Any] = next(iterate(folder.journal))["training"]
-    return first
 
 
 def _against(training: dict[str, Any], history: History, best: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -172,7 +171,11 @@ def closing_words(summary: dict[str, Any]) -> RenderableType:
         rows.append(("figures", Text(summary["figures"])))
     if summary["figures_failure"]:
         rows.append(("figures", Text(f"could not be drawn: {summary['figures_failure']}")))
-    if summary["state"] not in ("finished", "running"):
+    if summary.get("cluster"):
+        from raise_hpo.cluster.queue import queue_words
+
+        rows += [(label, Text(words)) for label, words in queue_words(summary["cluster"])]
+    elif summary["state"] not in ("finished", "running"):
         rows += [("log", Text(summary["log"])), ("go on", Text(f"raise-hpo resume {summary['training']}"))]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(min_width=8, no_wrap=True)

@@ -136,7 +136,7 @@ def plan(config: str = "best", epochs: int = 5, **how: Any) -> Plan:
 def test_the_same_command_goes_on_whatever_the_workers_and_epochs(studies: Path) -> None:
     ran(studies)
     left(Training(plan()), "interrupted", 2)
-    assert Training(plan(workers=2, epochs=7))._found == trainings_of(studies / "line-1")[0]
+    assert Training(plan(workers=2, epochs=7)).found == trainings_of(studies / "line-1")[0]
 
 
 @pytest.mark.parametrize("other", [{"seed": 9}, {"config": "default"}, {"fresh": True}])
@@ -144,7 +144,7 @@ def test_another_training_gets_a_folder_of_its_own(studies: Path, other: dict[st
     ran(studies)
     left(Training(plan()), "interrupted", 2)
     fresh = other.pop("fresh", False)
-    assert Training(plan(**other), fresh)._found is None
+    assert Training(plan(**other), fresh).found is None
 
 
 def test_a_finished_one_is_not_trained_again(studies: Path) -> None:
@@ -152,8 +152,8 @@ def test_a_finished_one_is_not_trained_again(studies: Path) -> None:
     left(Training(plan()), "finished", 5)
     with pytest.raises(UserError, match=r"line-1/training-1 .* is finished .*--epochs.*--fresh"):
         Training(plan())
-    assert Training(plan(epochs=6))._found is not None
-    assert Training(plan(), fresh=True)._found is None
+    assert Training(plan(epochs=6)).found is not None
+    assert Training(plan(), fresh=True).found is None
 
 
 def test_the_training_says_what_it_is_as_a_study_of_one_trial(studies: Path) -> None:
