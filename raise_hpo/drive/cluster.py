@@ -41,6 +41,10 @@ TUNE_SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
+# Ray would start a worker for each core when a driver connects. A study's actors have workers of their own, so those
+# would be idle to the end, after the second of computing that each needs to start.
+NO_IDLE_WORKERS = {"RAY_prestart_worker_first_driver": "0"}
+
 
 class StudyRay(Protocol):
     """A context in which this process is connected to the Ray that runs a study's trials."""
@@ -98,7 +102,7 @@ class LocalRay:
         mark_owner(self.folder)
         cache = self.folder / "cache"
         cache.mkdir()
-        os.environ.update(TUNE_SETTINGS | {NODE_CACHE: str(cache)})
+        os.environ.update(TUNE_SETTINGS | NO_IDLE_WORKERS | {NODE_CACHE: str(cache)})
         os.environ.update(fresh_token(self.folder))
         forget_earlier_token()
         import ray

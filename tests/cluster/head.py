@@ -18,6 +18,8 @@ from types import TracebackType
 
 import psutil
 
+from raise_hpo.drive.cluster import NO_IDLE_WORKERS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -58,7 +60,7 @@ class Head:
         environment = {
             **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token), "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(ROOT), "RAISE_HPO_STUDIES": str(self.studies), "GRPC_ENABLE_FORK_SUPPORT": "false",
-            "AUTOSCALER_METRIC_PORT": "0", "DASHBOARD_METRIC_PORT": "0",
+            "AUTOSCALER_METRIC_PORT": "0", "DASHBOARD_METRIC_PORT": "0", **NO_IDLE_WORKERS,
         }  # fmt: skip
         command = [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats",
