@@ -35,7 +35,7 @@ STUDY = {
     "scheduler": {"asha": {"mode": "promotion"}},
     "config": {"epoch_seconds": 0.1},
     "max_epochs": 9,
-    "budget": {"trials": 30},
+    "budget": {"trials": 20},
     "seed": 3,
 }
 

@@ -158,7 +158,7 @@ SUBMITS = """
 import time
 import raise_hpo
 session = raise_hpo.connect({address!r}, token_file={token!r})
-session.submit({study!r}, name="survivor")
+session.submit({study!r}, name="survivor", slots=2)
 print("submitted", flush=True)
 time.sleep(600)
 """
