@@ -15,6 +15,7 @@ import raise_hpo
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
 from raise_hpo.trial.widen import widened
+from trainables.epoch_sums import Reported, mean_losses, zeros
 
 from . import plots
 from .data import check_data, open_showers, read_weights, start_from
@@ -23,7 +24,6 @@ from .net import ARCHITECTURES, Discriminator, Generator
 from .physics import BINS, count_of, physics_metrics, sums
 from .settings import Settings
 
-Reported = dict[str, float | tuple[float, float]]
 Batch = dict[str, Tensor]
 
 _RMSPROP = {"alpha": 0.9, "eps": 1e-7}
@@ -85,7 +85,7 @@ class CaloGAN(raise_hpo.Trainable):
 
     def train_epoch(self) -> Reported:
         """Steps of the discriminator on real and on generated showers, then of the generator, for every batch."""
-        judged, made = self._zeros(len(Losses._fields)), self._zeros(len(Losses._fields))
+        judged, made = (zeros(len(Losses._fields), device=self.device) for _ in range(2))
         for batch in self.shard(self.train_showers, self.settings.batch_size):
             image, truth = self._prepared(batch)
             showers = len(image)
@@ -94,7 +94,8 @@ class CaloGAN(raise_hpo.Trainable):
                 made += showers / self.settings.generator_steps * self._train_generator(truth)
         self.generator_schedule.step()
         self.discriminator_schedule.step()
-        return {**self._mean_losses("discriminator", judged), **self._mean_losses("generator", made)}
+        parts, seen = Losses._fields, self.samples_seen
+        return mean_losses("discriminator", parts, judged, seen) | mean_losses("generator", parts, made, seen)
 
     def validate(self) -> Reported:
         """How generated showers compare with the validation showers: `physics_metrics`."""
@@ -136,7 +137,7 @@ class CaloGAN(raise_hpo.Trainable):
     def _train_discriminator(self, image: Tensor, truth: Truth) -> Tensor:
         with torch.no_grad():
             generated = self._generated(self.generator, truth)
-        total = self._zeros(len(Losses._fields))
+        total = zeros(len(Losses._fields), device=self.device)
         for images, real in ((image, 1.0), (generated, 0.0)):
             flipped = torch.rand(len(images), device=self.device) < self.settings.label_flip
             labels = torch.where(flipped, 1 - real, real)
@@ -157,7 +158,7 @@ class CaloGAN(raise_hpo.Trainable):
 
     def _physics(self) -> Tensor:
         """This worker's sums of `trainables.calogan.physics`."""
-        total = self._zeros(2, BINS, count_of(self.architecture.shape))
+        total = zeros(2, BINS, count_of(self.architecture.shape), device=self.device)
         noise = torch.Generator().manual_seed(_NOISE_SEED + self.rank)
         for batch in self.shard(self.valid_showers, self.settings.batch_size, shuffle=False):
             _, truth = self._prepared(batch)
@@ -166,16 +167,6 @@ class CaloGAN(raise_hpo.Trainable):
             made = cells_of(generated.float(), self.settings)
             total += torch.stack([sums(batch["cells"].float(), energy), sums(made, energy)])
         return total
-
-    def _zeros(self, *shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=torch.float64, device=self.device)
-
-    def _mean_losses(self, network: str, total: Tensor) -> Reported:
-        """The losses, summed over showers, as pairs: a worker without showers then counts for nothing."""
-        names = ("loss", *(f"loss_{part}" for part in Losses._fields[1:]))
-        return {
-            f"{network}_{name}": (loss, self.samples_seen) for name, loss in zip(names, total.tolist(), strict=True)
-        }
 
 
 class Simulation(nn.Module):

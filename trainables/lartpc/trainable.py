@@ -14,6 +14,7 @@ import raise_hpo
 from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
 from raise_hpo.trial.widen import layers_of, widened
+from trainables.epoch_sums import Reported, zeros
 
 from .augment import mirrored
 from .data import as_batch, check_data, datasets
@@ -23,8 +24,6 @@ from .metrics import class_metrics, confusion
 from .net import LArTPCNet
 from .particles import CLASS_NAMES
 from .settings import Settings
-
-Reported = dict[str, float | tuple[float, float]]
 
 
 class LArTPC(raise_hpo.Trainable):
@@ -62,7 +61,7 @@ class LArTPC(raise_hpo.Trainable):
 
     def train_epoch(self) -> Reported:
         """One optimizer step per batch; mean loss and accuracy over the epoch's events, as each was trained on."""
-        total = torch.zeros(2, dtype=torch.float64, device=self.device)
+        total = zeros(2, device=self.device)
         for events in self.shard(self.train_events, self.batch_size, collate=as_batch):
             logits = self.model(mirrored(events.images) if self.augment else events.images)
             loss = cross_entropy(logits, events.labels)
@@ -74,8 +73,8 @@ class LArTPC(raise_hpo.Trainable):
 
     def validate(self) -> Reported:
         """The mean loss over the validation events, and the metrics of `class_metrics`."""
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        counts = torch.zeros(len(CLASS_NAMES), len(CLASS_NAMES), dtype=torch.float64, device=self.device)
+        total = zeros(device=self.device)
+        counts = zeros(len(CLASS_NAMES), len(CLASS_NAMES), device=self.device)
         for events in self.shard(self.valid_events, self.batch_size, shuffle=False, collate=as_batch):
             logits = self.model(events.images)
             total += cross_entropy(logits, events.labels).double() * len(events)
