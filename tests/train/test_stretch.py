@@ -195,16 +195,17 @@ def test_a_new_session_has_all_attempts_again(folder: TrainingFolder) -> None:
     assert progress(folder).epoch == 4
 
 
-def test_a_request_stops_it_after_the_epoch_with_a_checkpoint(folder: TrainingFolder) -> None:
+@pytest.mark.parametrize(("asked", "why"), [("", "stopped on request"), ("the job ends", "the job ends")])
+def test_a_request_stops_it_after_the_epoch_with_a_checkpoint(folder: TrainingFolder, asked: str, why: str) -> None:
     class Asked(Line):
         def validate(self) -> dict[str, Any]:
             if self.epoch == 2:
-                folder.stop_request.touch()
+                folder.stop_request.write_text(asked)
             return super().validate()
 
     stretch(order(folder, 9, Asked, every=5))
     [ended] = events(folder, "ended")
-    assert (ended["state"], progress(folder).epoch) == ("stopped", 3)
+    assert (ended["state"], ended["why"], progress(folder).epoch) == ("stopped", why, 3)
     assert (folder.path / folder.checkpoint(3)).is_file()
 
 
