@@ -21,7 +21,7 @@ from raise_hpo.cluster.exits import HEAD_FAILED, NODE_UNFIT, WORKER_FAILED
 from raise_hpo.cluster.giveback import HeadWatch
 from raise_hpo.cluster.job import Endpoint, Setting, node_name, read_endpoint, say, write_endpoint
 from raise_hpo.cluster.processes import carrying, end
-from raise_hpo.drive.cluster import NO_IDLE_WORKERS, PREFIX, SLOT_RESOURCE, SLOTS_A_NODE, mark_owner, sweep_killed
+from raise_hpo.drive.cluster import PREFIX, SLOT_RESOURCE, SLOTS_A_NODE, mark_owner, sweep_killed
 from raise_hpo.errors import UserError
 from raise_hpo.trial.spec import NODE, NODE_CACHE
 
@@ -157,7 +157,7 @@ class RayNode:
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "1",
         }
         kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        return {**gpus_as_ray_wants(kept), **_HEALTH, **_NO_METRICS, **NO_IDLE_WORKERS, **own}
+        return {**gpus_as_ray_wants(kept), **_HEALTH, **_NO_METRICS, **own}
 
     def _publish(self) -> bool:
         """Wait for the head and tell the job where it is."""
