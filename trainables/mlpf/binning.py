@@ -25,28 +25,39 @@ class Layout:
     Attributes:
         event: ``(N,)``, the event of each element, in ascending order.
         bins: ``(events,)``, the number of bins of each event.
+        most: The number of bins of the event that has most.
         slot: ``(N,)``, the place that each element takes once it is ordered, in the flattened ``(count, size)`` array.
         occupied: ``(count, size)``, true where a bin's place holds an element; the others are padding.
     """
 
     event: Tensor
     bins: Tensor
+    most: int
     slot: Tensor
     occupied: Tensor
 
     @classmethod
     def of(cls, sizes: Tensor, bin_size: int) -> Layout:
         """Cut events of ``sizes`` elements, ``(events,)``, into bins of at most ``bin_size``."""
-        event = torch.repeat_interleave(sizes)
+        return cls._cut(torch.repeat_interleave(sizes), sizes, bin_size)
+
+    @classmethod
+    def of_one(cls, x: Tensor, bin_size: int) -> Layout:
+        """Cut a single event of elements ``x``, ``(N, ...)``, the same way; `torch.export` may leave N open."""
+        event = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
+        return cls._cut(event, torch.full((1,), x.shape[0], dtype=torch.long, device=x.device), bin_size)
+
+    @classmethod
+    def _cut(cls, event: Tensor, sizes: Tensor, bin_size: int) -> Layout:
         bins = (sizes + bin_size - 1) // bin_size
-        place = torch.arange(len(event), device=sizes.device) - (sizes.cumsum(0) - sizes)[event]
+        count, most = torch.stack([bins.sum(), bins.max()]).tolist()
+        place = torch.arange(event.shape[0], device=sizes.device) - (sizes.cumsum(0) - sizes)[event]
         n, m = sizes[event], bins[event]
         within = place * m // n
         first_of_bin = (within * n + m - 1) // m
         slot = ((bins.cumsum(0) - bins)[event] + within) * bin_size + place - first_of_bin
-        count = int(bins.sum())
         occupied = torch.zeros(count * bin_size, dtype=torch.bool, device=sizes.device).index_fill(0, slot, True)
-        return cls(event, bins, slot, occupied.view(count, bin_size))
+        return cls(event, bins, most, slot, occupied.view(count, bin_size))
 
 
 def hash_codes(points: Tensor, rotations: Tensor, layout: Layout) -> Tensor:
@@ -58,7 +69,8 @@ def hash_codes(points: Tensor, rotations: Tensor, layout: Layout) -> Tensor:
         layout: The batch's bins.
     """
     half = (layout.bins // 2).clamp(1, rotations.shape[1])
-    most = int(half.max())
+    # Python's min and max would decide in an export what the number of bins is.
+    most = torch.sym_max(1, torch.sym_min(layout.most // 2, rotations.shape[1]))
     turned = points @ rotations[:, :most]
     half = half[layout.event]
     beyond = torch.arange(most, device=points.device) >= half[:, None]
@@ -71,8 +83,9 @@ def hash_codes(points: Tensor, rotations: Tensor, layout: Layout) -> Tensor:
 def assign(points: Tensor, rotations: Tensor, layout: Layout) -> Tensor:
     """Return the place in the bins, ``(N,)``, that each element gets by its code; arguments as in `hash_codes`."""
     codes = hash_codes(points, rotations, layout)
-    # Whole numbers keep events apart; elements of equal code keep their order.
-    order = torch.argsort(layout.event * (2 * rotations.shape[1]) + codes, stable=True)
+    # Whole numbers keep events apart; elements of equal code keep their order, which ONNX knows no stable sort for.
+    keys = layout.event * (2 * rotations.shape[1]) + codes
+    order = torch.argsort(keys * keys.shape[0] + torch.arange(keys.shape[0], device=keys.device))
     return torch.empty_like(layout.slot).index_copy(0, order, layout.slot)
 
 

@@ -163,7 +163,10 @@ class MLPFNet(nn.Module):
 
     def forward(self, x: Tensor, sizes: Tensor) -> Prediction:
         """Predict from elements ``x``, ``(N, 12)``, of events with ``sizes`` elements, ``(events,)``."""
-        layout = Layout.of(sizes, self.bin_size)
+        return self.predict(x, Layout.of(sizes, self.bin_size))
+
+    def predict(self, x: Tensor, layout: Layout) -> Prediction:
+        """Predict from elements ``x``, ``(N, 12)``, that are cut into the bins of ``layout``."""
         features = element_features(x)
         encoded = self.encoder(features)
         common = [encoded, *_chain(self.common, encoded, layout)]
@@ -187,3 +190,27 @@ def _mlp(widths: list[int], settings: Settings, dropout: float) -> MLP:
 def _decoder(inputs: int, outputs: int, settings: Settings) -> nn.Module:
     decoder = _mlp([inputs, settings.hidden_dim, settings.hidden_dim, outputs], settings, settings.dropout)
     return nn.Sequential(nn.LayerNorm(inputs), decoder) if settings.layernorm else decoder
+
+
+class ParticleFlow(nn.Module):
+    """A trained network for use: from the elements of one event, as in an event file, to its particle candidates.
+
+    Args:
+        network: The network.
+    """
+
+    def __init__(self, network: MLPFNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """From the event's ``(N, 12)`` elements to a candidate for each.
+
+        Returns:
+            ``probabilities``, ``(N, 6)``, of the classes as ordered in `CLASS_NAMES`; ``momentum``, ``(N, 4)``: pT in
+            GeV, eta, phi in rad (-pi to pi), and E in GeV.
+        """
+        prediction = self.network.predict(x, Layout.of_one(x, self.network.bin_size))
+        log_pt, eta, sin_phi, cos_phi, log_energy = prediction.momentum.unbind(1)
+        momentum = torch.stack([log_pt.exp(), eta, torch.atan2(sin_phi, cos_phi), log_energy.exp()], dim=1)
+        return {"probabilities": prediction.logits.softmax(1), "momentum": momentum}

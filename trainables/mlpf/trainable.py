@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import ExponentialLR
 
 import raise_hpo
@@ -16,12 +18,14 @@ from trainables.epoch_sums import Reported, mean_losses, zeros
 from .data import Events, check_data, classes, datasets, events_of
 from .loss import Losses, class_weights, losses
 from .metrics import MOMENTS, class_metrics, confusion, event_metrics, event_moments, event_sums
-from .net import MLPFNet, Prediction
+from .net import MLPFNet, ParticleFlow, Prediction
 from .schema import CLASS_NAMES
 from .settings import Settings
 
 DECAY_RATE = 0.99
 """What the learning rate is multiplied with in ``expdecay_decay_steps`` optimizer steps, as published."""
+_EXAMPLES = 8
+"""Validation events of which the largest is the example of an export."""
 
 
 class MLPF(raise_hpo.Trainable):
@@ -83,6 +87,15 @@ class MLPF(raise_hpo.Trainable):
         moments = self.sum_over_workers(moments)
         means = mean_losses("val", Losses._fields, total, self.samples_seen)
         return {**means, **class_metrics(counts), **event_metrics(moments)}
+
+    def inference(self) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+        """The network as a reconstruction of single events: elements in, candidates out (`ParticleFlow`).
+
+        The free dimension is that of the elements. The example is the largest of the first validation events.
+        """
+        first = events_of(self.valid_events.head(_EXAMPLES))
+        largest = max(first.x.split(first.sizes.tolist()), key=len)
+        return ParticleFlow(copy.deepcopy(self.bare(self.model)).cpu()).eval(), {"x": largest}
 
     def _predict(self, events: Events) -> tuple[Prediction, Losses]:
         prediction = self.model(events.x, events.sizes)
