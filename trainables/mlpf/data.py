@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,6 +47,12 @@ class Events:
     x: Tensor
     y: Tensor
     sizes: Tensor
+
+    def batches(self, count: int) -> Iterator[Events]:
+        """The same events, at most ``count`` at a time."""
+        parts = self.sizes.split(count)
+        lengths = [int(sizes.sum()) for sizes in parts]
+        yield from map(Events, self.x.split(lengths), self.y.split(lengths), parts)
 
 
 def events_of(batch: Batch) -> Events:

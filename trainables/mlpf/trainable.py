@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from plotly.graph_objects import Figure
 from torch import nn
 from torch.optim.lr_scheduler import ExponentialLR
 
@@ -16,6 +17,7 @@ from raise_hpo.trial.sections import read_settings
 from trainables.epoch_sums import Reported, mean_losses, zeros
 
 from .data import Events, check_data, classes, datasets, events_of
+from .figures import figures
 from .loss import Losses, class_weights, losses
 from .metrics import MOMENTS, class_metrics, confusion, event_metrics, event_moments, event_sums
 from .net import MLPFNet, ParticleFlow, Prediction
@@ -24,6 +26,8 @@ from .settings import Settings
 
 DECAY_RATE = 0.99
 """What the learning rate is multiplied with in ``expdecay_decay_steps`` optimizer steps, as published."""
+_DRAWN = 500
+"""Validation events that figures are drawn of, at most."""
 _EXAMPLES = 8
 """Validation events of which the largest is the example of an export."""
 
@@ -87,6 +91,14 @@ class MLPF(raise_hpo.Trainable):
         moments = self.sum_over_workers(moments)
         means = mean_losses("val", Losses._fields, total, self.samples_seen)
         return {**means, **class_metrics(counts), **event_metrics(moments)}
+
+    @torch.no_grad()
+    def figures(self) -> dict[str, Figure]:
+        """Confusion, efficiency, fake rate and response of particles, and sums of events: the first validation ones."""
+        network, events = self.bare(self.model).eval(), events_of(self.valid_events.head(_DRAWN))
+        batches = events.batches(self.batch_size)
+        parts = [network(batch.x.to(self.device), batch.sizes.to(self.device)) for batch in batches]
+        return figures(Prediction(*(torch.cat(same).cpu() for same in zip(*parts, strict=True))), events)
 
     def inference(self) -> tuple[nn.Module, dict[str, torch.Tensor]]:
         """The network as a reconstruction of single events: elements in, candidates out (`ParticleFlow`).
