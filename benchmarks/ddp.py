@@ -37,7 +37,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 import raise_hpo
 
 HERE = Path(__file__).resolve().parent
-PIXELS, CHANNELS, KERNEL, CLASSES, BATCH = 32, 32, 5, 5, 32
+PIXELS, CHANNELS, KERNEL, CLASSES, BATCH = 32, 32, 5, 5, 128
 RAISE_HPO, TORCHRUN, APART = "raise-hpo", "torchrun", "apart"
 
 Contestant = tuple[str, int]
