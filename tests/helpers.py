@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from raise_hpo import cli
 from raise_hpo.curves import CurveTable
 from raise_hpo.decide import DecisionCore
 from raise_hpo.drive.simulator import Costs, Simulator, VirtualClock
@@ -102,3 +104,13 @@ def shared_data(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"{path} is not there (RAISE_HPO_TEST_DATA names the folder): what needs it was NOT tested")
     return path
+
+
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Exit code of a command, and all that it says."""
+    monkeypatch.setattr(sys, "argv", ["raise-hpo", *words])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    return int(ended.value.code or 0), told.out + told.err

@@ -30,15 +30,24 @@ def perturbed_names(space: SearchSpace, names: Sequence[str] | None, scheduler: 
     Raises:
         OptionError: A name is not in the space, or there is nothing to change.
     """
-    for name in names or ():
-        if name not in space.dimensions:
-            known = nearest(name, space.dimensions)
-            raise OptionError(scheduler, "perturb", f"names '{name}', which is not in the search space, {known}")
+    check_named(space, names or (), scheduler, "perturb")
     chosen = names if names is not None else real_names(space)
     if not chosen:
         told = "must name dimensions that do not shape the model, as the search space has none of real numbers; valid: "
         raise OptionError(scheduler, "perturb", told + ", ".join(space.dimensions))
     return tuple(chosen)
+
+
+def check_named(space: SearchSpace, names: Sequence[str], scheduler: str, option: str) -> None:
+    """Check that what an option names is in the search space.
+
+    Raises:
+        OptionError: A name is not.
+    """
+    for name in names:
+        if name not in space.dimensions:
+            known = nearest(name, space.dimensions)
+            raise OptionError(scheduler, option, f"names '{name}', which is not in the search space, {known}")
 
 
 def real_names(space: SearchSpace) -> list[str]:

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from raise_hpo.errors import nearest
 from raise_hpo.history import Config
 from raise_hpo.schedule.base import Heir, OptionError
-from raise_hpo.schedule.explore import changes, completed, real_names, scaled
+from raise_hpo.schedule.explore import changes, check_named, completed, real_names, scaled
 from raise_hpo.schedule.pbt import PBT
 from raise_hpo.schedule.population import Place
 from raise_hpo.space import SearchSpace
@@ -64,6 +63,7 @@ class Genetic(PBT):
         perturb: Sequence[str] | None = None, crossover: float = 0.5, mutation: float = 0.02,
         grow: Sequence[str] = (), grow_probability: float = 0.25,
     ) -> None:  # fmt: skip
+        check_named(space, grow, self.name, "grow")
         for name in grow:
             _check_growing(space, name, perturb or ())
         if perturb is None:
@@ -131,9 +131,6 @@ def next_larger(dimension: Dimension, value: Any) -> Any:
 
 
 def _check_growing(space: SearchSpace, name: str, perturb: Sequence[str]) -> None:
-    if name not in space.dimensions:
-        known = nearest(name, space.dimensions)
-        raise OptionError(Genetic.name, "grow", f"names '{name}', which is not in the search space, {known}")
     dimension = space.dimensions[name]
     if isinstance(dimension, Choices) and not dimension.ascending:
         told = f"names '{name}', whose values {dimension.notation} are not numbers in rising order"

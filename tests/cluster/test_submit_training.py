@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from raise_hpo import cli
 from raise_hpo.cluster.job import Setting
 from raise_hpo.folder import StudyFolder
 from raise_hpo.train.folder import TrainingFolder, all_trainings, folder_at, trainings_of
 from raise_hpo.train.plan import kept_plan
 from raise_hpo.train.training import Training
 
+from ..helpers import said
 from ..train.test_choose import left, plan, ran
 
 _SHOW = (
@@ -39,16 +38,6 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     return state
-
-
-def said(monkeypatch: Any, capsys: Any, *words: str) -> tuple[int, str]:
-    """Exit code of a command, and all that it says."""
-    monkeypatch.setattr(sys, "argv", ["raise-hpo", *words])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out + told.err
 
 
 def test_a_training_is_submitted_and_seen_before_any_job_begins(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import http.server
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from .web import listening
 
 
 @dataclass
@@ -82,10 +83,5 @@ def serving_folder(folder: Path, dated: bool = True, slowness: float = 0.0) -> I
         def log_message(self, *args: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        remote.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield remote
-        finally:
-            server.shutdown()
+    with listening(Handler) as remote.url:
+        yield remote

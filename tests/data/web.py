@@ -45,6 +45,17 @@ class Site:
 
 
 @contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Run a server of such a handler on a port of its own; its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@contextmanager
 def serving(**behaviour: object) -> Iterator[Site]:
     """Run a server on a port of its own."""
     site = Site(**behaviour)  # type: ignore[arg-type]
@@ -69,10 +80,5 @@ def serving(**behaviour: object) -> Iterator[Site]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        site.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield site
-        finally:
-            server.shutdown()
+    with listening(Handler) as site.url:
+        yield site

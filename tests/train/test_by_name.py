@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from raise_hpo import cli
 from raise_hpo.errors import UserError
 from raise_hpo.journal import read
 from raise_hpo.train.folder import TrainingFolder, find_study_or_training, find_training
 from raise_hpo.train.plan import kept_plan
 from raise_hpo.train.training import Training
 
+from ..helpers import said
 from .test_choose import left, plan, ran, study_file
 
 __all__ = ["study_file"]
@@ -39,16 +39,6 @@ def training(studies: Path) -> TrainingFolder:
     begun = Training(plan())
     left(begun, "interrupted", 2)
     return begun.folder
-
-
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    """Exit code of a command, and all that it says."""
-    monkeypatch.setattr(sys, "argv", ["raise-hpo", *words])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out + told.err
 
 
 def test_status_log_and_report(training: TrainingFolder, monkeypatch: Any, capsys: Any) -> None:

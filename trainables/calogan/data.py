@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from raise_hpo.data import rows_of
 from raise_hpo.errors import UserError
-from raise_hpo.trial.sections import check_data_keys
+from trainables.event_files import named_sources
 
 from .schema import Shape, columns, shower_shape
 
@@ -31,18 +31,20 @@ def files(data: Mapping[str, Any]) -> tuple[Any, Any]:
     Raises:
         UserError: a key is unknown, missing or has an impossible value.
     """
-    check_data_keys(data, KEYS, "calogan")
-    train, valid = (data.get(name) or str(SAMPLE / f"{name}.parquet") for name in ("train", "valid"))
-    return train, valid
+    return named_sources(data, KEYS, "calogan", SAMPLE)
 
 
-def check_data(data: Mapping[str, Any]) -> Shape:
+def check_data(data: Mapping[str, Any], cache: Path | None = None) -> Shape:
     """Check a study's ``data`` section and the footers of the files it names, and return the shape of a shower.
+
+    Args:
+        data: the section.
+        cache: the node's cache, where footers are kept.
 
     Raises:
         UserError: the section has a mistake, or a file cannot be used.
     """
-    train, valid = (shower_shape(source) for source in files(data))
+    train, valid = (shower_shape(source, cache) for source in files(data))
     if train != valid:
         raise UserError(f"data: showers of 'train' have the shape {train}, those of 'valid' {valid}")
     if data.get("weights"):
@@ -60,7 +62,7 @@ def open_showers(data: Mapping[str, Any], cache: Path | None) -> tuple[Shape, An
     Returns:
         The shape of a shower, and both as `raise_hpo.data.open_rows` gives them.
     """
-    shape = check_data(data)
+    shape = check_data(data, cache)
     opened = [rows_of(data, source, columns(shape), cache) for source in files(data)]
     return shape, opened[0], opened[1]
 

@@ -98,13 +98,18 @@ def _table(showers: Sequence[Shower], schema: pa.Schema, shape: tuple[int, ...])
     return pa.table([values, *numbers], schema=schema)
 
 
-def shower_shape(source: Source) -> Shape:
+def shower_shape(source: Source, cache: Path | None = None) -> Shape:
     """The shape of the showers in event files, by the files' footers.
+
+    Args:
+        source: the files.
+        cache: the node's cache, where footers are kept.
 
     Raises:
         UserError: a file is missing or not whole, has no showers of a known shape, or files differ in shape.
     """
-    found = {file.url: _shape_in(file.url, file.footer.schema.to_arrow_schema()) for file in find_parquet(source)}
+    files = find_parquet(source, cache)
+    found = {file.url: _shape_in(file.url, file.footer.schema.to_arrow_schema()) for file in files}
     shapes = set(found.values())
     if len(shapes) > 1:
         raise UserError(f"data: event files differ in shape: {', '.join(f'{u} {_words(s)}' for u, s in found.items())}")
