@@ -1,7 +1,8 @@
 """How many workers a trial has when, and which places are free for them. A place is room for one worker.
 
-The study file gives a number from each rung of the scheduler on, and trials wait until so many places are free. When no
-new trials come, the survivors may share the places that are left over. All of it follows from the history.
+The study file gives a number from each rung of the scheduler on, or it is a dimension of the search space; trials wait
+until so many places are free. When no new trials come, the survivors may share the places that are left over. All of it
+follows from the history.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from raise_hpo.history import ENDED, History, Trial
 from raise_hpo.study import StudySpec
-from raise_hpo.workers import from_rung
+from raise_hpo.workers import WORKERS, from_rung
 
 _ENOUGH_EPOCHS = 2
 """A trial with fewer epochs left than this does not change its workers any more: they would have to be started."""
@@ -35,7 +36,8 @@ class Places:
     """
 
     def __init__(self, study: StudySpec, history: History, rungs: tuple[int, ...]) -> None:
-        self.elastic = study.resources.elastic
+        self.elastic = study.elastic
+        self._study = study
         self._resources = study.resources
         self._max_epochs = study.max_epochs
         self._history = history
@@ -72,8 +74,8 @@ class Places:
         return not self.elastic or workers <= self.free()
 
     def starting(self) -> bool:
-        """Whether a new trial can start now."""
-        return self.fit(self._resources.starting_workers)
+        """Whether a new trial may be asked for; how many workers it has is known only then if they are searched for."""
+        return self.fit(1 if WORKERS in self._study.space.dimensions else self._resources.starting_workers)
 
     def workers(self, trial: Trial) -> int:
         """The workers of a trial's next stay: those of its rung or those it has grown to, but no more than places."""
@@ -83,7 +85,7 @@ class Places:
 
     def _of_rung(self, trial: Trial) -> int:
         reached = max(trial.epoch, trial.parent[1] if trial.parent else 0)
-        return from_rung(self._resources.workers, bisect_right(self._rungs, reached))
+        return from_rung(self._study.resources_of(trial.config).workers, bisect_right(self._rungs, reached))
 
     def growth(self, trial: Trial) -> Growth | None:
         """How a trial goes on with more workers from the epoch on that it has reported last; None if it does not.

@@ -21,7 +21,9 @@ from raise_hpo.history import Config, History
 from raise_hpo.interrupts import terminated_is_interrupted
 from raise_hpo.journal import Event, Journal, JournalError, read
 from raise_hpo.names import resolve_trainable
+from raise_hpo.report.words import counted
 from raise_hpo.study import StudySpec, load_study_file
+from raise_hpo.workers import WORKERS
 
 if TYPE_CHECKING:
     from raise_hpo.drive.cluster import Capacity, StudyRay
@@ -229,8 +231,7 @@ class Session:
         with self.ray or LocalRay() as ray, terminated_is_interrupted():
             from raise_hpo.drive.ray_tune import RayTuneDriver
 
-            if self._capacity().slots < 1:
-                raise UserError(_too_big(self.study.resources))
+            _check_room(self.study, self._capacity())
             found = self._allowed(core)
             if again:
                 core.go_on(found.slots, found.places)
@@ -356,12 +357,20 @@ def _check_growing(study: StudySpec, trainable: type) -> None:
         )
 
 
-def _too_big(resources: Any) -> str:
+def _check_room(study: StudySpec, found: Capacity) -> None:
+    """Every trial must fit, whatever number of workers it starts with."""
     import ray
 
-    has = ray.cluster_resources()
-    return (
-        f"resources ask for {resources.starting_workers} worker(s) of {resources.cpus:g} CPU(s) and "
-        f"{resources.gpus:g} GPU(s) a trial, and there are {has.get('CPU', 0):g} CPU(s) and "
-        f"{has.get('GPU', 0):g} GPU(s)"
-    )
+    resources, most, has = study.resources, study.most_workers, ray.cluster_resources()
+    if found.slots < 1:
+        raise UserError(
+            f"resources ask for {resources.starting_workers} worker(s) of {resources.cpus:g} CPU(s) and "
+            f"{resources.gpus:g} GPU(s) a trial, and there are {has.get('CPU', 0):g} CPU(s) and "
+            f"{has.get('GPU', 0):g} GPU(s)"
+        )
+    if found.places < most:
+        raise UserError(
+            f"search_space.{WORKERS} goes up to {most}, and there is room for {counted(found.places, 'worker')} of "
+            f"{resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s); give fewer by "
+            f"--set search_space.{WORKERS}='choice([1, …])', or more slots"
+        )

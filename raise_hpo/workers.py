@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+WORKERS = "resources.workers"
+LR_SCALING = "resources.lr_scaling"
+SEARCHED = (WORKERS, LR_SCALING)
+"""The resources that a study may search for: as dimensions, they are a trial's resources, not the trainable's own."""
+
 Workers = int | dict[str, int]
 """As a study file has it: ``2``, or ``{rung 0: 1, rung 2: 4}``, rising from rung 0, the start of a trial, on."""
 

@@ -17,7 +17,7 @@ from raise_hpo.history import Decision, History
 from raise_hpo.journal import Event
 from raise_hpo.study import StudySpec
 
-from .helpers import DEFAULT, decisions, killed_and_resumed, simulator, spec
+from .helpers import DEFAULT, SPACE, decisions, killed_and_resumed, simulator, spec
 
 ASHA = {"asha": {"mode": "promotion"}}
 
@@ -228,7 +228,7 @@ def test_survivors_make_a_study_shorter_and_its_decisions_are_in_the_journal() -
 def run(study: StudySpec, **how: Any) -> History:
     events: list[Event] = []
     assert simulator(study, events, **how).run()
-    if study.resources.elastic:
+    if study.elastic:
         check(events)
     return History(events)
 
@@ -289,16 +289,19 @@ def test_a_core_that_is_given_the_journal_decides_as_the_one_that_wrote_it(sched
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[StudySpec, int, int]:
-    """A study whose workers grow in some way, and how many slots of how many places there are."""
+    """A study whose trials may differ in their workers, and how many slots of how many places there are."""
     counts = [draw(st.integers(1, 2))]
     for _ in range(2):
         counts.append(counts[-1] * draw(st.sampled_from([1, 2, 3])))
     workers = {f"rung {rung}": count for rung, count in enumerate(counts)}
     most = draw(st.none() | st.integers(counts[-1], 24))
     mode = draw(st.sampled_from(["promotion", "stopping"]))
+    space = {**SPACE, "resources.workers": f"choice({sorted({*counts})})"}
+    searched: dict[str, Any] = {"search_space": space} if draw(st.booleans()) else {}
     study = elastic(
-        workers, most, scheduler={"asha": {"mode": mode}}, default=draw(st.booleans()), limits={"attempts": 99},
-        budget={"trials": draw(st.integers(1, 14))}, checkpoints={"every": draw(st.integers(1, 4))},
+        counts[0] if searched else workers, most, scheduler={"asha": {"mode": mode}}, default=draw(st.booleans()),
+        limits={"attempts": 99}, budget={"trials": draw(st.integers(1, 14))},
+        checkpoints={"every": draw(st.integers(1, 4))}, **searched,
     )  # fmt: skip
     return study, draw(st.integers(1, 8)), draw(st.integers(counts[0], 5))
 
@@ -309,7 +312,7 @@ def test_whatever_happens_no_place_is_given_twice_and_each_trial_ends(
     case: tuple[StudySpec, int, int], breaks: bool, seed: int
 ) -> None:
     study, slots, slot_workers = case
-    if not study.resources.elastic:
+    if not study.elastic:
         return
     rng = random.Random(seed)
     often = Costs(failures_per_node_hour=60, recovery_seconds=5, slots_per_node=2) if breaks else Costs()

@@ -63,6 +63,22 @@ def named_sources(data: Mapping[str, Any], keys: Sequence[str], trainable: str, 
     return train, valid
 
 
+def check_enough(count: int, what: str, workers: int, each: int = 1) -> None:
+    """Check that each of a trial's workers has something to train on.
+
+    Args:
+        count: Rows of the training data.
+        what: What a row is, for the message: ``events``.
+        workers: The trial's workers.
+        each: Rows that a worker needs at least.
+
+    Raises:
+        UserError: There are fewer.
+    """
+    if count < each * workers:
+        raise UserError(f"data: {count} training {what} are too few for {workers} workers")
+
+
 @contextmanager
 def readable(path: str | Path, maker: str) -> Iterator[None]:
     """Say in a sentence why a local event file cannot be read.

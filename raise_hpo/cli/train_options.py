@@ -33,5 +33,5 @@ def plan_of(
     from raise_hpo.train.plan import Plan
 
     choice = choose(study, config, overrides, option)
-    places = workers or choice.study.resources.starting_workers
+    places = workers or choice.study.resources_of(choice.config).starting_workers
     return Plan(choice, epochs or choice.study.max_epochs, places, seed, patience)

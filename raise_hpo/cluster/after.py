@@ -6,7 +6,7 @@ import sys
 
 from raise_hpo.cluster import slurm
 from raise_hpo.cluster.chain import waiting_after
-from raise_hpo.cluster.exits import FINISHED, HEAD_LOST, NO_BEST, PAUSED, STOPPED, WRONG_INPUT
+from raise_hpo.cluster.exits import FINISHED, HEAD_LOST, NO_BEST, NODES_LOST, PAUSED, STOPPED, WRONG_INPUT
 from raise_hpo.cluster.job import Setting
 from raise_hpo.errors import UserError
 
@@ -18,7 +18,7 @@ def after(code: int, setting: Setting) -> str:
     """Cancel or leave the jobs that were to follow, or put this one back into the queue; in words what was done.
 
     A job that is paused long before its wall time was preempted: it goes back into the queue and keeps its place in
-    the chain. So does one that has lost its head too often.
+    the chain. So does one whose training has lost the nodes that it needs.
 
     Args:
         code: The driver's exit code.
@@ -35,6 +35,9 @@ def after(code: int, setting: Setting) -> str:
     if code == PAUSED and _preempted(setting):
         slurm.run("scontrol", "requeue", setting.job)
         return "preempted: the job is put back into the queue"
+    if code == NODES_LOST:
+        slurm.run("scontrol", "requeue", setting.job)
+        return "the job is put back into the queue, for other nodes"
     if waiting:
         return f"job {waiting[0]} of the chain goes on"
     if code in (PAUSED, HEAD_LOST):

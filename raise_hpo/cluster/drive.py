@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from raise_hpo.cluster.exits import FINISHED, INTERRUPTED, NO_BEST, NODES_MISSING, PAUSED, STOPPED, WRONG_INPUT
+from raise_hpo.cluster import exits
 from raise_hpo.cluster.hosted import stop_hosted, wait_for_hosted
 from raise_hpo.cluster.job import Setting, all_jobs, read_endpoint, say
 from raise_hpo.drive.cluster import AttachedRay, wait_for_nodes
@@ -134,12 +134,12 @@ def drive(setting: Setting, expected: list[str], pause: Pause) -> int:
     """
     _wait_for_other_drivers(setting, lambda: pause.asked)
     if pause.asked:
-        return PAUSED
+        return exits.PAUSED
     if isinstance(setting.study, TrainingFolder):
         return _train(setting, setting.study, expected, pause)
     if setting.study.begun and (history := setting.study.history()).state == "finished":
         say(f"study {setting.study.name} is finished: {history.why}")
-        return FINISHED
+        return exits.FINISHED
     from rich.console import Console
 
     from raise_hpo.cluster.study_actor import ShareIfHosted
@@ -155,22 +155,23 @@ def drive(setting: Setting, expected: list[str], pause: Pause) -> int:
     try:
         code = _exit_code(session.run(), pause.asked)
     except KeyboardInterrupt:
-        return PAUSED if pause.asked else INTERRUPTED
+        return exits.PAUSED if pause.asked else exits.INTERRUPTED
     wait_for_hosted(setting, lambda: pause.asked)
     return code
 
 
 def _exit_code(history: History, paused: bool) -> int:
     if history.state == "finished":
-        return FINISHED if history.best() is not None else NO_BEST
-    return PAUSED if paused else STOPPED
+        return exits.FINISHED if history.best() is not None else exits.NO_BEST
+    return exits.PAUSED if paused else exits.STOPPED
 
 
 def _train(setting: Setting, folder: TrainingFolder, expected: list[str], pause: Pause) -> int:
     from rich.console import Console
 
+    from raise_hpo.train.places import PlacesLost, TooFewPlaces
     from raise_hpo.train.plan import kept_plan
-    from raise_hpo.train.training import AlreadyFinished, TooFewPlaces, Training
+    from raise_hpo.train.training import AlreadyFinished, Training
     from raise_hpo.train.words import EpochLines
 
     ray = JobRay(setting, expected)
@@ -180,16 +181,20 @@ def _train(setting: Setting, folder: TrainingFolder, expected: list[str], pause:
         state = training.run().state
     except AlreadyFinished as error:
         say(str(error))
-        return FINISHED
+        return exits.FINISHED
+    except PlacesLost as error:
+        say(str(error))
+        return exits.NODES_LOST
     except TooFewPlaces as error:
         if ray.missing:
             # The next job may have all its nodes.
             raise NodesMissing(str(error)) from None
         raise
     except KeyboardInterrupt:
-        return PAUSED if pause.asked else INTERRUPTED
+        return exits.PAUSED if pause.asked else exits.INTERRUPTED
     wait_for_hosted(setting, lambda: pause.asked)
-    return {"finished": FINISHED, "failed": NO_BEST}.get(state, PAUSED if pause.asked else STOPPED)
+    unfinished = exits.PAUSED if pause.asked else exits.STOPPED
+    return {"finished": exits.FINISHED, "failed": exits.NO_BEST}.get(state, unfinished)
 
 
 def _wait_for_other_drivers(setting: Setting, ended: Callable[[], bool]) -> None:
@@ -228,10 +233,10 @@ def main() -> int:
         return drive(setting, sys.argv[1:], pause)
     except NodesMissing as error:
         say(f"raise-hpo: {error}")
-        return NODES_MISSING
+        return exits.NODES_MISSING
     except UserError as error:
         say(f"raise-hpo: {error}")
-        return WRONG_INPUT
+        return exits.WRONG_INPUT
 
 
 if __name__ == "__main__":

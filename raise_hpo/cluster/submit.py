@@ -70,9 +70,9 @@ def _check_trial_fits(spec: StudySpec, site: Site, request: JobRequest) -> None:
     if resources.gpus:
         on_gpus = int(gpus) * int(1 / resources.gpus + 1e-9) if resources.gpus < 1 else gpus / resources.gpus
         places = min(places, math.floor(on_gpus + 1e-9))
-    if places * request.nodes < resources.starting_workers:
+    if places * request.nodes < spec.most_workers:
         raise UserError(
-            f"resources: a trial asks for {resources.starting_workers} workers, and {request.nodes} node(s) of "
+            f"resources: a trial asks for {spec.most_workers} workers, and {request.nodes} node(s) of "
             f"{site.name} have room for {places * request.nodes}; give more --nodes"
         )
 

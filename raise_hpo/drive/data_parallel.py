@@ -138,9 +138,9 @@ class DataParallel:
             config[self.batch_key] = self.batch // workers if mode == "strong" else self.batch
         return TrialSpec(
             trial=0, trainable=study.trainable, config=config, fixed=study.config, seed=study.seed, data=study.data,
-            precision=study.resources.precision, lr_scaling=study.resources.lr_scaling, folder=folder, checkpoint=None,
-            save_at=frozenset(), import_from=study.import_from, epoch_seconds=study.limits.epoch_seconds,
-            parts=max(self.workers) if mode == "weak" else None,
+            precision=study.resources.precision, lr_scaling=study.resources_of(config).lr_scaling, folder=folder,
+            checkpoint=None, save_at=frozenset(), import_from=study.import_from,
+            epoch_seconds=study.limits.epoch_seconds, parts=max(self.workers) if mode == "weak" else None,
         )  # fmt: skip
 
 

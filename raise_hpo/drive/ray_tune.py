@@ -238,7 +238,7 @@ class RayTuneDriver:
             seed=study.seed,
             data=study.data,
             precision=study.resources.precision,
-            lr_scaling=study.resources.lr_scaling,
+            lr_scaling=study.resources_of(trial.config).lr_scaling,
             folder=self.folder,
             checkpoint=trial.checkpoint[1] if trial.checkpoint else None,
             inherits=trial.inherits,

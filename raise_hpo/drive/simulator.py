@@ -12,6 +12,7 @@ import numpy as np
 from raise_hpo.decide import DecisionCore, Done, Run
 from raise_hpo.drive.slots import Slots
 from raise_hpo.history import Config, Trial
+from raise_hpo.workers import WORKERS
 
 Curve = Callable[[Config, int], Mapping[str, float]]
 
@@ -188,7 +189,8 @@ class Simulator:
         self._next_epoch(stay, costs)
 
     def _epoch_seconds(self, config: Config, workers: int) -> float:
-        return self.seconds(config) * (self.costs.speed(self._base) / self.costs.speed(workers))
+        base = config.get(WORKERS, self._base)
+        return self.seconds(config) * (self.costs.speed(base) / self.costs.speed(workers))
 
     def _next_epoch(self, stay: _Stay, extra: float) -> None:
         """The trial will report its next epoch when its time has passed."""
@@ -252,7 +254,7 @@ class Simulator:
 
     def _tell_capacity(self) -> None:
         """The core must know the places that there are, where trials have several numbers of workers."""
-        if not self.core.study.resources.elastic:
+        if not self.core.study.elastic:
             return
         nodes = [f"node{node}" for node in range(self.costs.nodes(self.slots)) if node not in self._down]
         places = self._slots.count

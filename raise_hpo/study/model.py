@@ -15,9 +15,10 @@ from raise_hpo.space.errors import shown
 from raise_hpo.study.choices import Scheduler, Searcher, Stopper, name_of
 from raise_hpo.study.messages import Mistake, StudyError, mistakes_in
 from raise_hpo.study.objectives import PrimaryObjective, all_of, unable
+from raise_hpo.study.searched import most_workers, resources_of, searched_mistakes
 from raise_hpo.study.settings import Budget, Checkpoints, Limits, Objective, Resources, Settings, Tracking
 from raise_hpo.study.sources import written_out
-from raise_hpo.workers import by_rung
+from raise_hpo.workers import WORKERS, by_rung
 from raise_hpo.yaml_source import dump_yaml
 
 
@@ -109,6 +110,7 @@ class StudySpec(Settings):
             *self._options_against_study(),
             *self._searcher_against_scheduler(),
             *self._algorithms_against_objectives(),
+            *searched_mistakes(self.space, self.resources),
         ]:
             raise StudyError(mistakes)
         if mistakes := self._workers_against_rungs():
@@ -150,6 +152,20 @@ class StudySpec(Settings):
     def objectives(self) -> tuple[Objective, ...]:
         """All objectives; ``objective`` is the first, the primary one."""
         return all_of(self.objective)
+
+    @property
+    def elastic(self) -> bool:
+        """Whether trials may have several numbers of workers, in turn or side by side."""
+        return self.resources.elastic or WORKERS in self.space.dimensions
+
+    @property
+    def most_workers(self) -> int:
+        """The most workers that a trial may start with."""
+        return most_workers(self.space, self.resources)
+
+    def resources_of(self, config: Mapping[str, Any]) -> Resources:
+        """What a trial of a configuration gets: the study's resources, but for those that are searched for."""
+        return resources_of(self.resources, config)
 
     def resolved(self) -> dict[str, Any]:
         """Every key with its value and the search space written out, as plain data that makes an equal study."""

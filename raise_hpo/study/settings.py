@@ -1,11 +1,14 @@
 """The groups of settings inside a study file, each with its defaults."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from raise_hpo.study.workers import mistake, read_workers
 from raise_hpo.workers import Workers, by_rung, from_rung
+
+LrScaling = Literal["off", "linear", "sqrt"]
+LR_SCALINGS = get_args(LrScaling)
 
 
 class Settings(BaseModel):
@@ -50,7 +53,7 @@ class Resources(Settings):
     gpus: float = Field(default=0.0, ge=0)
     workers: Annotated[Workers, PlainValidator(read_workers)] = 1
     survivors: int | None = Field(default=None, ge=1)
-    lr_scaling: Annotated[Literal["off", "linear", "sqrt"], BeforeValidator(_off_is_not_false)] = "off"
+    lr_scaling: Annotated[LrScaling, BeforeValidator(_off_is_not_false)] = "off"
     batch: Literal["per_worker", "joint"] = "per_worker"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 

@@ -23,6 +23,7 @@ from raise_hpo.track import Tracker, tracking_uri
 from raise_hpo.train.folder import TrainingFolder, new_training_folder, trainings_of
 from raise_hpo.train.follow import Follower
 from raise_hpo.train.order import TrainingOrder
+from raise_hpo.train.places import Places, PlacesLost
 from raise_hpo.train.plan import Plan, first_events, kept_plan
 from raise_hpo.train.progress import progress_of
 from raise_hpo.trial.record import write_whole
@@ -42,10 +43,6 @@ View = Callable[[Event, History], None]
 
 class AlreadyFinished(UserError):
     """All that was asked of a training is done."""
-
-
-class TooFewPlaces(UserError):
-    """The cluster cannot run all workers at once."""
 
 
 class Training:
@@ -162,6 +159,9 @@ class Training:
             raise
         except JournalError:
             raise
+        except PlacesLost as error:
+            self._close("interrupted", str(error))
+            raise
         except Exception as error:
             self._close("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
             raise
@@ -177,7 +177,8 @@ class Training:
 
         # Ray puts a SIGTERM handler of its own in place when it starts; ours must come after it.
         with self.ray or ray_at_hand(), terminated_is_interrupted():
-            self._check_places()
+            places = Places(self.plan.workers, self.study.resources)
+            places.check()
             follower = Follower(self.folder, self._events)
             self._log([self._resumed()] if again else self.plan.first_events(self.folder.name))
             self._follow(follower)
@@ -186,20 +187,22 @@ class Training:
             tracker.start()
             self.driving = True
             try:
-                self._train(follower)
+                self._train(follower, places)
             finally:
                 self.driving = False
             self._follow(follower)
             self._end(follower)
             self._draw()
 
-    def _train(self, follower: Follower) -> None:
+    def _train(self, follower: Follower, places: Places) -> None:
         from raise_hpo.train.trainer import run_trainer
 
+        def turn() -> None:
+            self._follow(follower)
+            places.watch()
+
         with tempfile.TemporaryDirectory(prefix="rh-train-") as storage:
-            run_trainer(
-                self._order(), self.plan.workers, self.study.resources, Path(storage), lambda: self._follow(follower)
-            )
+            run_trainer(self._order(), self.plan.workers, self.study.resources, Path(storage), turn)
 
     def _draw(self) -> None:
         """Have the best epoch's model draw its figures, once the training is finished, if its trainable draws any."""
@@ -210,23 +213,12 @@ class Training:
             spec = replace(self._order().spec, checkpoint=self.folder.checkpoint(model[1]))
             draw(model, spec, study.resources, self.folder.log.resolve())
 
-    def _check_places(self) -> None:
-        from raise_hpo.drive.cluster import find_capacity
-
-        resources = self.study.resources
-        found = find_capacity(self.plan.workers, resources.cpus, resources.gpus)
-        if found.slots < 1:
-            raise TooFewPlaces(
-                f"--workers {self.plan.workers}: the cluster has places for {found.places} worker(s) of "
-                f"{resources.cpus:g} CPU(s) and {resources.gpus:g} GPU(s)"
-            )
-
     def _order(self) -> TrainingOrder:
-        study = self.study
+        study, config = self.study, self.plan.choice.config
         spec = TrialSpec(
-            trial=self.plan.choice.trial or 0, trainable=study.trainable, config=self.plan.choice.config,
+            trial=self.plan.choice.trial or 0, trainable=study.trainable, config=config,
             fixed=study.config, seed=study.seed, data=study.data, precision=study.resources.precision,
-            lr_scaling=study.resources.lr_scaling, folder=self.folder.path.resolve(), checkpoint=None,
+            lr_scaling=study.resources_of(config).lr_scaling, folder=self.folder.path.resolve(), checkpoint=None,
             save_at=frozenset(), import_from=study.import_from, batch=study.resources.batch,
         )  # fmt: skip
         return TrainingOrder(

@@ -12,6 +12,7 @@ from raise_hpo.space import flatten, nest
 from raise_hpo.trial.runner import TrialRunner
 from raise_hpo.trial.spec import NODE_CACHE, TrialSpec
 from raise_hpo.trial.trainable import Place, Trainable
+from raise_hpo.workers import SEARCHED
 
 
 def make_runner(spec: TrialSpec, rank: int = 0, world_size: int = 1, device: torch.device | None = None) -> TrialRunner:
@@ -24,7 +25,8 @@ def make_runner(spec: TrialSpec, rank: int = 0, world_size: int = 1, device: tor
         device: The device that this worker computes on; the CPU if None.
     """
     trainable = _trainable_class(spec)
-    config = nest({**flatten(dict(trainable.defaults)), **flatten(dict(spec.fixed)), **spec.config})
+    own = {name: value for name, value in spec.config.items() if name not in SEARCHED}
+    config = nest({**flatten(dict(trainable.defaults)), **flatten(dict(spec.fixed)), **own})
     place = Place(
         rank=rank,
         world_size=world_size,

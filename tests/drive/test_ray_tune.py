@@ -111,6 +111,20 @@ def test_survivors_take_the_places_of_those_that_have_ended(ray: LocalRay, tmp_p
             assert metrics["rate"] == pytest.approx(Sized.defaults["lr"] * stay.workers * 0.98**epoch)
 
 
+def test_workers_and_their_learning_rate_are_searched_for(ray: LocalRay, tmp_path: Path) -> None:
+    searched = {"resources.workers": "choice([1, 3])", "resources.lr_scaling": "choice([linear, sqrt])"}
+    space = {"lr": "choice([0.01])", **searched}
+    history, events = run(ray, tmp_path, trainable="tests.toys:Sized", search_space=space, searcher="grid", slots=4)
+    check(events)
+    assert len(history.trials) == 4
+    for trial in history.trials:
+        workers, rule = trial.config["resources.workers"], trial.config["resources.lr_scaling"]
+        factor = workers if rule == "linear" else workers**0.5
+        for epoch, metrics in trial.metrics.items():
+            assert metrics["workers"] == workers
+            assert metrics["rate"] == pytest.approx(0.01 * factor * 0.98**epoch)
+
+
 def test_slots_of_all_sizes_are_used_again_or_make_room(ray: LocalRay, tmp_path: Path) -> None:
     """Trials start with one worker while others need two: idle slots of one size never block another."""
     history, events = run(

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 import raise_hpo
-from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
 from raise_hpo.trial.widen import widened
 from trainables.epoch_sums import Reported, mean_losses, zeros
+from trainables.event_files import check_enough
 
 from . import plots
 from .data import check_data, open_showers, read_weights, start_from
@@ -59,10 +59,7 @@ class CaloGAN(raise_hpo.Trainable):
         """
         self.settings = read_settings(Settings, config, "calogan")
         shape, self.train_showers, self.valid_showers = open_showers(self.data, self.place.cache)
-        if len(self.train_showers) < self.world_size:
-            raise UserError(
-                f"data: {len(self.train_showers)} training showers are too few for {self.world_size} workers"
-            )
+        check_enough(len(self.train_showers), "showers", self.world_size)
         self.architecture = ARCHITECTURES[shape]
         generator = Generator(self.architecture, self.settings.width, self.settings.latent_size)
         discriminator = Discriminator(self.architecture, self.settings.width, self.settings.dropout)

@@ -11,10 +11,10 @@ from plotly.graph_objects import Figure
 from torch import nn
 
 import raise_hpo
-from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
 from raise_hpo.trial.widen import layers_of, widened
 from trainables.epoch_sums import Reported, zeros
+from trainables.event_files import check_enough
 
 from .augment import mirrored
 from .data import as_batch, check_data, datasets
@@ -53,8 +53,7 @@ class LArTPC(raise_hpo.Trainable):
         settings = read_settings(Settings, config, "lartpc")
         self.batch_size, self.augment = settings.batch_size, settings.augment
         self.train_events, self.valid_events = datasets(self.data, settings.planes, self.place.cache)
-        if len(self.train_events) < self.world_size:
-            raise UserError(f"data: {len(self.train_events)} training events are too few for {self.world_size} workers")
+        check_enough(len(self.train_events), "events", self.world_size)
         self.model = self.distribute(LArTPCNet(settings, self.train_events.shape[1:]))
         weights, decay = self.model.parameters(), settings.weight_decay
         self.optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=decay)

@@ -12,9 +12,9 @@ from torch import nn
 from torch.optim.lr_scheduler import ExponentialLR
 
 import raise_hpo
-from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
 from trainables.epoch_sums import Reported, mean_losses, zeros
+from trainables.event_files import check_enough
 
 from .data import Events, check_data, classes, datasets, events_of
 from .figures import figures
@@ -59,8 +59,7 @@ class MLPF(raise_hpo.Trainable):
         settings = read_settings(Settings, config, "mlpf")
         self.batch_size = settings.batch_size
         self.train_events, self.valid_events = datasets(self.data, self.place.cache)
-        if len(self.train_events) < self.world_size:
-            raise UserError(f"data: {len(self.train_events)} training events are too few for {self.world_size} workers")
+        check_enough(len(self.train_events), "events", self.world_size)
         self.class_weights = class_weights(classes(self.train_events)).to(self.device)
         self.model = self.distribute(MLPFNet(settings))
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr)

@@ -11,9 +11,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 import raise_hpo
 from raise_hpo.data import rows_of
-from raise_hpo.errors import UserError
 from raise_hpo.trial.sections import read_settings
 from trainables.epoch_sums import Reported, mean_losses, zeros
+from trainables.event_files import check_enough
 
 from . import data as files
 from .kmeans import kmeans
@@ -62,8 +62,7 @@ class UCluster(raise_hpo.Trainable):
         columns = files.EVENTS if self.anomaly else files.JETS
         train, valid = (rows_of(self.data, source, columns, self.place.cache) for source in files.sources(self.data))
         self.train_rows, self.valid_rows = train, valid
-        if len(train) < 2 * self.world_size:
-            raise UserError(f"data: {len(train)} training rows are too few for {self.world_size} workers")
+        check_enough(len(train), "rows", self.world_size, each=2)
         self.model = self.distribute(UClusterNet(settings))
         self.optimizer = self._make_optimizer()
         self.lr_schedule = LambdaLR(self.optimizer, self._lr_factor)

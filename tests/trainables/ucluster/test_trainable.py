@@ -121,9 +121,11 @@ def test_the_defaults_are_those_of_the_talk() -> None:
     assert talk.items() <= UCluster.defaults.items()
 
 
-def test_the_search_space_holds_the_defaults_and_nothing_unknown() -> None:
-    for key, dimension in SearchSpace.load("ucluster").dimensions.items():
-        assert dimension.contains(UCluster.defaults[key]), key
+@pytest.mark.parametrize("name", ["ucluster", "ucluster_workers"])
+def test_the_search_spaces_hold_the_defaults_and_nothing_unknown(name: str) -> None:
+    own = {"resources.workers": 1, "resources.lr_scaling": "off"}
+    for key, dimension in SearchSpace.load(name).dimensions.items():
+        assert dimension.contains({**UCluster.defaults, **own}[key]), key
 
 
 def test_the_packaged_study_is_valid() -> None:
