@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from raise_hpo.environment import Variables
 from raise_hpo.errors import UserError
 from raise_hpo.paths import user_path
 
@@ -41,7 +42,8 @@ class Link:
             raise UserError(f"address '{address}' must be of the form ray://HOST:PORT")
         if "ray" in sys.modules and sys.modules["ray"].is_initialized():
             raise UserError("this process is connected to a Ray cluster already; close that session first")
-        self._before = {name: os.environ.get(name) for name in (_MODE, _PATH)}
+        self._variables = Variables()
+        self._variables.remember(_MODE, _PATH)
         self._token = _readable(token_file) if token_file is not None else None
         try:
             self._use_token()
@@ -57,11 +59,7 @@ class Link:
 
         with contextlib.suppress(Exception):
             ray.shutdown()
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        self._variables.restore()
 
     def _use_token(self) -> None:
         from raise_hpo.drive.cluster import forget_earlier_token

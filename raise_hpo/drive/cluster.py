@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from raise_hpo.environment import Variables
 from raise_hpo.errors import UserError
 from raise_hpo.trial.spec import NODE_CACHE
 
@@ -40,6 +41,7 @@ TUNE_SETTINGS = {
     "TUNE_RESULT_BUFFER_LENGTH": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+PENDING_TRIALS = "TUNE_MAX_PENDING_TRIALS_PG"
 
 # Ray would start a worker for each core when a driver connects. A study's actors have workers of their own, so those
 # would be idle to the end, after the second of computing that each needs to start.
@@ -63,8 +65,9 @@ class StudyRay(Protocol):
 class LocalRay:
     """A context in which a private Ray runs on this machine.
 
-    Its folder (mode 0700) holds the session, the token (mode 0600) and what workers cache; it is removed on exit. The
-    dashboard is off, so that nothing but Ray's own token-guarded ports is open.
+    Its folder (mode 0700) holds the session, the token (mode 0600) and what workers cache; it is removed on exit, and
+    the environment variables are put back, so that the process can use a Ray of its own then. The dashboard is off, so
+    that nothing but Ray's own token-guarded ports is open.
 
     Args:
         cpus: CPU cores to give out; all of this machine's if None.
@@ -79,6 +82,7 @@ class LocalRay:
     def __init__(self, cpus: int | None = None, gpus: int | None = None) -> None:
         self.cpus = cpus or len(os.sched_getaffinity(0))
         self.gpus = gpus
+        self._variables = Variables()
 
     @property
     def storage(self) -> Path:
@@ -94,7 +98,7 @@ class LocalRay:
         try:
             self._start()
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._leave()
             raise
         return self
 
@@ -102,8 +106,8 @@ class LocalRay:
         mark_owner(self.folder)
         cache = self.folder / "cache"
         cache.mkdir()
-        os.environ.update(TUNE_SETTINGS | NO_IDLE_WORKERS | {NODE_CACHE: str(cache)})
-        os.environ.update(fresh_token(self.folder))
+        self._variables.remember(PENDING_TRIALS)
+        self._variables.set(TUNE_SETTINGS | NO_IDLE_WORKERS | {NODE_CACHE: str(cache)} | fresh_token(self.folder))
         forget_earlier_token()
         import ray
 
@@ -126,7 +130,12 @@ class LocalRay:
         import ray
 
         ray.shutdown()
+        self._leave()
+
+    def _leave(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._variables.restore()
+        forget_earlier_token()
 
 
 class AttachedRay:
@@ -147,16 +156,18 @@ class AttachedRay:
     def __init__(self, address: str | None = None, place: Path | None = None) -> None:
         self.address = address
         self.place = place
+        self._variables = Variables()
 
     def __enter__(self) -> AttachedRay:
         sweep_killed()
         self.storage = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self.place))
         mark_owner(self.storage)
-        os.environ.update(TUNE_SETTINGS)
+        self._variables.remember(PENDING_TRIALS)
+        self._variables.set(TUNE_SETTINGS)
         try:
             self._connect()
         except BaseException:
-            shutil.rmtree(self.storage, ignore_errors=True)
+            self._leave()
             raise
         return self
 
@@ -177,7 +188,11 @@ class AttachedRay:
             import ray
 
             ray.shutdown()
+        self._leave()
+
+    def _leave(self) -> None:
         shutil.rmtree(self.storage, ignore_errors=True)
+        self._variables.restore()
 
 
 def ray_at_hand() -> StudyRay:

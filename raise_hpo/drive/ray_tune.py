@@ -17,7 +17,7 @@ from ray.tune.search import Searcher as TuneSearcher
 from raise_hpo.checkpoints import drop_replaced, drop_surplus
 from raise_hpo.decide import DecisionCore, Done, Run
 from raise_hpo.drive.blame import NodeBlame
-from raise_hpo.drive.cluster import SLOT_RESOURCE, Capacity
+from raise_hpo.drive.cluster import PENDING_TRIALS, SLOT_RESOURCE, Capacity
 from raise_hpo.drive.slot import MESSAGE, RESOURCES, SPEC, Slot
 from raise_hpo.folder import StudyFolder
 from raise_hpo.history import ENDED, Trial
@@ -83,7 +83,7 @@ class RayTuneDriver:
 
     def _tuner(self) -> tune.Tuner:
         # One pending trial at a time, Tune's default, would start a hundred slots one after another.
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(1, self.slots))
+        os.environ[PENDING_TRIALS] = str(max(1, self.slots))
         return tune.Tuner(
             tune.with_resources(Slot, _placement),
             tune_config=tune.TuneConfig(
