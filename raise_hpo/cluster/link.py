@@ -57,9 +57,12 @@ class Link:
         """End the connection; what runs on the cluster goes on."""
         import ray
 
+        from raise_hpo.drive.cluster import forget_earlier_token
+
         with contextlib.suppress(Exception):
             ray.shutdown()
         self._variables.restore()
+        forget_earlier_token()
 
     def _use_token(self) -> None:
         from raise_hpo.drive.cluster import forget_earlier_token

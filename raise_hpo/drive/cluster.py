@@ -176,6 +176,7 @@ class AttachedRay:
             return
         import ray
 
+        forget_earlier_token()
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:

@@ -11,6 +11,7 @@ import ray
 import ray.train
 from ray.exceptions import RayError
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.constants import get_env_vars_to_propagate
 from ray.train.v2._internal.execution.controller import TrainController
@@ -23,6 +24,7 @@ from raise_hpo.trial.failures import TrialFailure
 from raise_hpo.trial.group import failure_of_worker
 
 _TURN_SECONDS = 0.2
+_UNUSED = (DatasetsCallback, PlacementGroupCleanerCallback)
 # Ray's type hints are those of the older Train; what runs is Train V2.
 _ray: Any = ray
 _V1: Any = TorchTrainer
@@ -82,14 +84,15 @@ class _Trainer(_V1):  # type: ignore[misc]
 
     Overrides two private methods of Ray 2.60's trainer: its `fit` would block, and answer Ctrl-C by a handler of its
     own; its placement-group cleaner asks the dashboard's API, which a private Ray has not, and is of no use here,
-    since a placement group goes with the driver's job.
+    since a placement group goes with the driver's job. For data of Ray Data, which are not used here either, it would
+    start one more process with each start of the workers.
     """
 
     each_turn: Callable[[], None]
 
     def _create_default_callbacks(self) -> list[Any]:
         made = super()._create_default_callbacks()
-        return [callback for callback in made if not isinstance(callback, PlacementGroupCleanerCallback)]
+        return [callback for callback in made if not isinstance(callback, _UNUSED)]
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Any:
         environment = {**get_env_vars_to_propagate(), **TRAIN_SETTINGS}
