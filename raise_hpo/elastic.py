@@ -38,7 +38,6 @@ class Places:
     def __init__(self, study: StudySpec, history: History, rungs: tuple[int, ...]) -> None:
         self.elastic = study.elastic
         self._study = study
-        self._resources = study.resources
         self._max_epochs = study.max_epochs
         self._history = history
         self._rungs = rungs
@@ -75,12 +74,12 @@ class Places:
 
     def starting(self) -> bool:
         """Whether a new trial may be asked for; how many workers it has is known only then if they are searched for."""
-        return self.fit(1 if WORKERS in self._study.space.dimensions else self._resources.starting_workers)
+        return self.fit(1 if WORKERS in self._study.space.dimensions else self._study.resources.starting_workers)
 
     def workers(self, trial: Trial) -> int:
         """The workers of a trial's next stay: those of its rung or those it has grown to, but no more than places."""
         if not self.elastic:
-            return self._resources.starting_workers
+            return self._study.resources.starting_workers
         return max(1, min(max(self._of_rung(trial), trial.workers or 0), self._history.places))
 
     def _of_rung(self, trial: Trial) -> int:
@@ -116,12 +115,12 @@ class Places:
 
         It and all others that run or wait share alike; while some are paused, one more is reckoned with.
         """
-        history = self._history
-        if self._resources.survivors is None or history.exhausted != history.suggested or self._is_about_to_end(trial):
+        history, survivors = self._history, self._study.resources.survivors
+        if survivors is None or history.exhausted != history.suggested or self._is_about_to_end(trial):
             return 0
         others = [each for each in history.trials if each.state not in ENDED and each is not trial]
         paused = [each for each in others if each.state == "paused"]
         sharing = 1 + len(others) - len(paused) + bool(paused)
         waiting = [each for each in others if each.state == "waiting" and each.number not in self]
         free = self.free(trial.number) - sum(self.workers(each) for each in waiting)
-        return min(self._resources.survivors, free, history.places // sharing)
+        return min(survivors, free, history.places // sharing)

@@ -359,10 +359,11 @@ def _check_growing(study: StudySpec, trainable: type) -> None:
 
 def _check_room(study: StudySpec, found: Capacity) -> None:
     """Every trial must fit, whatever number of workers it starts with."""
-    import ray
-
-    resources, most, has = study.resources, study.most_workers, ray.cluster_resources()
+    resources, most = study.resources, study.most_workers
     if found.slots < 1:
+        import ray
+
+        has = ray.cluster_resources()
         raise UserError(
             f"resources ask for {resources.starting_workers} worker(s) of {resources.cpus:g} CPU(s) and "
             f"{resources.gpus:g} GPU(s) a trial, and there are {has.get('CPU', 0):g} CPU(s) and "

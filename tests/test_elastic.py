@@ -251,11 +251,16 @@ def test_busy_places_are_counted_and_not_trials() -> None:
 def test_killed_anywhere_and_resumed_it_decides_the_same(mode: str) -> None:
     """One trial at a time: with two of three places at first, and all three from the first rung on."""
     study = elastic({"rung 0": 2, "rung 1": 4}, survivors=4, scheduler={"asha": {"mode": mode}}, budget={"trials": 15})
+    check_killed_and_resumed(study, places=3, workers={2, 3}, seeds=5)
+
+
+def check_killed_and_resumed(study: StudySpec, places: int, workers: set[int], seeds: int) -> None:
+    """Trials have these numbers of workers, and all is decided alike whenever the driver is killed."""
     events: list[Event] = []
-    assert simulator(study, events, slot_workers=3).run()
-    assert {stay.workers for trial in History(events).trials for stay in trial.stays} == {2, 3}
-    for seed in range(5):
-        killed = killed_and_resumed(study, random.Random(seed), range(1, 12), slot_workers=3)
+    assert simulator(study, events, slot_workers=places).run()
+    assert {stay.workers for trial in History(events).trials for stay in trial.stays} == workers
+    for seed in range(seeds):
+        killed = killed_and_resumed(study, random.Random(seed), range(1, 12), slot_workers=places)
         assert any(event["event"] == "resumed" for event in killed)
         assert decisions(killed) == decisions(events)
         assert workers_decided(killed) == workers_decided(events)

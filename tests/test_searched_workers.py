@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from typing import Any
 
@@ -16,8 +15,8 @@ from raise_hpo.journal import Event
 from raise_hpo.session import set_up
 from raise_hpo.study import StudyError, StudySpec, load_study_file
 
-from .helpers import SPACE, decisions, killed_and_resumed, simulator, spec
-from .test_elastic import check
+from .helpers import SPACE, simulator, spec
+from .test_elastic import check, check_killed_and_resumed
 from .toys import Line
 
 SEARCHED = {"resources.workers": "choice([1, 2, 4])", "resources.lr_scaling": 'choice(["off", linear, sqrt])'}
@@ -110,14 +109,7 @@ def test_what_cannot_be_is_said(space: dict[str, str], resources: dict[str, Any]
 def test_killed_anywhere_and_resumed_it_decides_the_same() -> None:
     """One trial at a time: none leaves room for another on its four places."""
     study = searched({"resources.workers": "choice([3, 4])"}, budget={"trials": 12})
-    events: list[Event] = []
-    assert simulator(study, events, slot_workers=4).run()
-    assert {stay.workers for trial in History(events).trials for stay in trial.stays} == {3, 4}
-    for seed in range(3):
-        killed = killed_and_resumed(study, random.Random(seed), range(1, 12), slot_workers=4)
-        assert any(event["event"] == "resumed" for event in killed)
-        assert decisions(killed) == decisions(events)
-        check(killed)
+    check_killed_and_resumed(study, places=4, workers={3, 4}, seeds=3)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from raise_hpo.defaults import default_config
 from raise_hpo.errors import UserError, nearest
 from raise_hpo.folder import StudyFolder, all_studies, studies_root
@@ -15,7 +17,9 @@ from raise_hpo.names import trainable_folder, trainable_names
 from raise_hpo.paths import user_path
 from raise_hpo.session import checked_trainable
 from raise_hpo.space import flatten
-from raise_hpo.study import StudySpec, load_study_file
+from raise_hpo.study import Resources, StudyError, StudySpec, load_study_file
+from raise_hpo.study.messages import mistakes_in
+from raise_hpo.workers import SEARCHED
 from raise_hpo.yaml_source import load_yaml
 
 
@@ -70,7 +74,7 @@ def choose(reference: str | None, wanted: str, overrides: Sequence[str], option:
         default = history.default()
         config = default_config(study, trainable) or {}
         return Choice(study, config, "the default configuration", run, default.number if default else None, history)
-    return Choice(study, _from_file(wanted, option, trainable), wanted, run, None, history)
+    return Choice(study, _from_file(wanted, option, trainable, study), wanted, run, None, history)
 
 
 def _run_named(reference: str | None) -> StudyFolder | None:
@@ -117,7 +121,7 @@ def _trial(wanted: str, option: str, reference: str | None, run: StudyFolder | N
     return history.trials[int(wanted)]
 
 
-def _from_file(wanted: str, option: str, trainable: type) -> Config:
+def _from_file(wanted: str, option: str, trainable: type, study: StudySpec) -> Config:
     path = user_path(wanted)
     if not path.is_file():
         words = ["best", "default"]
@@ -125,6 +129,10 @@ def _from_file(wanted: str, option: str, trainable: type) -> Config:
     config: dict[str, Any] = flatten(load_yaml(path).data)
     known = flatten(dict(getattr(trainable, "defaults", {})))
     for key in config:
-        if known and key not in known:
+        if known and key not in known and key not in SEARCHED:
             raise UserError(f"{path}: '{key}' is not a setting of {trainable.__name__}; {nearest(key, sorted(known))}")
+    try:
+        study.resources_of(config)
+    except ValidationError as error:
+        raise StudyError(mistakes_in(error, Resources), f"{path}: resources") from None
     return config

@@ -20,7 +20,7 @@ class PlacesLost(TooFewPlaces):
     """Nodes were lost while the training ran, and have not come back."""
 
 
-class Places:
+class PlacesOfWorkers:
     """The places that a training needs, on the Ray that is connected.
 
     Args:

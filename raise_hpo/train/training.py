@@ -23,7 +23,7 @@ from raise_hpo.track import Tracker, tracking_uri
 from raise_hpo.train.folder import TrainingFolder, new_training_folder, trainings_of
 from raise_hpo.train.follow import Follower
 from raise_hpo.train.order import TrainingOrder
-from raise_hpo.train.places import Places, PlacesLost
+from raise_hpo.train.places import PlacesLost, PlacesOfWorkers
 from raise_hpo.train.plan import Plan, first_events, kept_plan
 from raise_hpo.train.progress import progress_of
 from raise_hpo.trial.record import write_whole
@@ -177,7 +177,7 @@ class Training:
 
         # Ray puts a SIGTERM handler of its own in place when it starts; ours must come after it.
         with self.ray or ray_at_hand(), terminated_is_interrupted():
-            places = Places(self.plan.workers, self.study.resources)
+            places = PlacesOfWorkers(self.plan.workers, self.study.resources)
             places.check()
             follower = Follower(self.folder, self._events)
             self._log([self._resumed()] if again else self.plan.first_events(self.folder.name))
@@ -194,7 +194,7 @@ class Training:
             self._end(follower)
             self._draw()
 
-    def _train(self, follower: Follower, places: Places) -> None:
+    def _train(self, follower: Follower, places: PlacesOfWorkers) -> None:
         from raise_hpo.train.trainer import run_trainer
 
         def turn() -> None:

@@ -80,6 +80,18 @@ def test_a_file_of_a_configuration_nested_or_flat(studies: Path, study_file: Pat
     assert choice.home == studies / "line"
 
 
+def test_a_file_tells_resources_that_were_searched_for(studies: Path, study_file: Path, tmp_path: Path) -> None:
+    """As best/config.yaml of a study does whose search space has them."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("lr: 1e-2\nresources.workers: 4\nresources.lr_scaling: sqrt\n")
+    choice = choose(str(study_file), str(mine), [])
+    got = choice.study.resources_of(choice.config)
+    assert (got.starting_workers, got.lr_scaling) == (4, "sqrt")
+    mine.write_text("resources.workers: many\n")
+    with pytest.raises(UserError, match=r"mine.yaml: resources: workers is 'many', but must be a whole number"):
+        choose(str(study_file), str(mine), [])
+
+
 def test_what_is_set_goes_over_the_study_file(studies: Path) -> None:
     ran(studies)
     choice = choose("line-1", "best", ["resources.lr_scaling=linear", "config.batch_size=16", "data.marker=x"])
